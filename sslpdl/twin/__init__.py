@@ -1,0 +1,37 @@
+"""The twin: a synthetic East Asian summer on the default grid, its rain, and an imperfect forecast of both.
+
+Every hour and every run is a closed-form function of the seed and the time, so it can be made on its own, in any order,
+by any number of processes, bit for bit the same.
+
+- :func:`truth`, :func:`truth_rain`, :func:`forecast` give one hour or one run.
+- :func:`write_archive` writes runs and their observed rain.
+- :func:`statistics` computes the figures that the twin is calibrated to, :data:`TARGETS` holds their ranges.
+
+How it works: synoptic waves (``spectra``) and moving objects (``season``, ``weather``) give the large scale, travelling
+random bands (``mesoscale``) the rest; ``state`` balances them into fields, ``rain`` turns moisture convergence,
+humidity and instability into rain, and ``forecast_errors`` displaces and blurs all of it as a model would.
+"""
+
+from __future__ import annotations
+
+from sslpdl.twin.generate import forecast, truth, truth_rain
+from sslpdl.twin.noise import VERSION
+from sslpdl.twin.season import CASES, TwinConfig
+from sslpdl.twin.statistics import TARGETS, samples, statistics
+from sslpdl.twin.write import CASE_LEAD_TIME, CASE_RUNS, LEAD_TIME, write_archive
+
+__all__ = [
+    "CASES",
+    "CASE_LEAD_TIME",
+    "CASE_RUNS",
+    "LEAD_TIME",
+    "TARGETS",
+    "VERSION",
+    "TwinConfig",
+    "forecast",
+    "samples",
+    "statistics",
+    "truth",
+    "truth_rain",
+    "write_archive",
+]
