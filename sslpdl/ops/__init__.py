@@ -1,0 +1,22 @@
+"""Deformable convolution (DCNv3): the function `deform_conv`, the layer `DCNv3`, and the `backend` that runs them.
+
+Importing this package builds the compiled operator once (a few seconds) and loads it from a cache ever after. Without
+compiler or ninja it says so and computes in plain PyTorch. ``SSLPDL_OPS=reference`` or ``cpu`` in the environment
+forces one or the other; ``SSLPDL_CACHE_DIR`` says where the library is kept; ``SSLPDL_ISA=avx2`` or ``portable`` limits
+the processor instructions it may use.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sslpdl.ops.functional import deform_conv
+from sslpdl.ops.library import ACTIVE
+from sslpdl.ops.module import DCNv3
+
+__all__ = ["DCNv3", "backend", "deform_conv"]
+
+
+def backend() -> Literal["cpu", "cuda", "reference"]:
+    """Return the name of the implementation that `deform_conv` uses."""
+    return ACTIVE.backend
