@@ -1,0 +1,165 @@
+"""InternImage encoder: a convolutional network of four stages whose blocks run a deformable convolution.
+
+After Wang et al. 2023 (arXiv 2211.05778), with the lighter stem of SSLPDL.  Tensors inside the blocks are channels-last
+(B, H, W, C); convolutions see them as channels-last images, which costs no copy.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sslpdl.models.config import ModelConfig
+
+__all__ = ["Block", "InternImage"]
+
+EPS = 1e-6
+
+
+def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply a convolution to (B, H, W, C) and return (B, H', W', C')."""
+    result: Tensor = conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    return result
+
+
+class Stem(nn.Module):
+    """Fields (B, C, H, W) to features (B, H/s, W/s, width) with s the stride of 2 or 4."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, width, 3, stride=2, padding=1)
+        self.norm1 = nn.LayerNorm(width, eps=EPS)
+        if stride == 4:
+            self.mix = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        else:
+            self.mix = nn.Conv2d(width, width, 1)
+        self.norm2 = nn.LayerNorm(width, eps=EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = convolve(self.reduce, x.permute(0, 2, 3, 1))
+        result: Tensor = self.norm2(convolve(self.mix, F.gelu(self.norm1(x))))
+        return result
+
+
+class DepthwiseMixer(nn.Module):
+    """The deformable convolution's ablation: a plain depthwise 3x3 between the same two projections."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.input_proj = nn.Linear(channels, channels)
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.output_proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.output_proj(convolve(self.depthwise, self.input_proj(x)))
+        return result
+
+
+class DropPath(nn.Module):
+    """Skip a residual branch at random per sample in training, and scale it up where kept."""
+
+    def __init__(self, chance: float) -> None:
+        super().__init__()
+        self.chance = chance
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.chance == 0.0:
+            return x
+        kept = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= self.chance
+        return x * kept / (1.0 - self.chance)
+
+
+class Block(nn.Module):
+    """Pre-norm residual block on (B, H, W, C): spatial mixing, then a perceptron per cell."""
+
+    def __init__(self, channels: int, config: ModelConfig, *, drop_path: float) -> None:
+        super().__init__()
+        hidden = int(channels * config.mlp_ratio)
+        self.norm1 = nn.LayerNorm(channels, eps=EPS)
+        self.mixer = _mixer(channels, config)
+        self.norm2 = nn.LayerNorm(channels, eps=EPS)
+        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+        self.drop_path = DropPath(drop_path)
+        self.gamma1 = self.gamma2 = None
+        if config.layer_scale is not None:
+            self.gamma1 = nn.Parameter(torch.full((channels,), config.layer_scale))
+            self.gamma2 = nn.Parameter(torch.full((channels,), config.layer_scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the refined features, shaped as the input (B, H, W, C)."""
+        mixed: Tensor = self.mixer(self.norm1(x))
+        x = x + self.drop_path(mixed if self.gamma1 is None else self.gamma1 * mixed)
+        refined: Tensor = self.mlp(self.norm2(x))
+        result: Tensor = x + self.drop_path(refined if self.gamma2 is None else self.gamma2 * refined)
+        return result
+
+
+def _mixer(channels: int, config: ModelConfig) -> nn.Module:
+    if config.dcn == "depthwise":
+        return DepthwiseMixer(channels)
+    from sslpdl.ops import DCNv3
+
+    return DCNv3(channels, group=channels // config.group_channels, offset_scale=config.offset_scale)
+
+
+class Downsample(nn.Module):
+    """Halve the resolution and double the channels of (B, H, W, C)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.LayerNorm(2 * channels, eps=EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.norm(convolve(self.reduce, x))
+        return result
+
+
+class InternImage(nn.Module):
+    """Four stages of blocks on (B, C, H, W) fields, each at half the resolution of the one before.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        With ``dcn="identity"`` the stages hold no blocks.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        depths = (0, 0, 0, 0) if config.dcn == "identity" else config.depths
+        last = max(sum(depths) - 1, 1)
+        rates = (config.drop_path * i / last for i in itertools.count())
+        self.stem = Stem(config.padded_channels, config.width, config.stem_stride)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Block(width, config, drop_path=next(rates)) for _ in range(depth))
+            for width, depth in zip(config.widths, depths, strict=True)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=EPS) for width in config.widths)
+        self.downsamples = nn.ModuleList(Downsample(width) for width in config.widths[:-1])
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the normalised output of each stage, fine to coarse, as (B, width, h, w) in channels-last memory."""
+        x = self.stem(x)
+        levels = []
+        for i, (stage, norm) in enumerate(zip(self.stages, self.norms, strict=True)):
+            assert isinstance(stage, nn.ModuleList)
+            for block in stage:
+                x = block(x)
+            x = norm(x)
+            levels.append(x.permute(0, 3, 1, 2))
+            if i < len(self.downsamples):
+                x = self.downsamples[i](x)
+        return levels
+
+
+def _initialise(module: nn.Module) -> None:
+    """Start the perceptrons as InternImage does; the deformable convolution starts itself."""
+    if isinstance(module, Block):
+        for layer in module.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
