@@ -1,0 +1,60 @@
+"""Pictures: palettes with exact class edges, maps on the native grid, verification diagrams.
+
+Figures are made without pyplot, so that they can be drawn in any thread, without a display, and leave nothing behind.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sslpdl.plots.palettes import PALETTES, PROBABILITY, RAIN, RAIN_SAFE, Palette, palette
+
+if TYPE_CHECKING:
+    from sslpdl.plots.density_labels import label_curves
+    from sslpdl.plots.diagrams import performance, reliability, score_by_lead
+    from sslpdl.plots.fields import field_map
+    from sslpdl.plots.maps import class_map, new_map, time_label
+    from sslpdl.plots.side_by_side import panels
+    from sslpdl.plots.style import Picture, png
+
+# matplotlib takes a third of a second to import: only those who draw pay for it
+_WHERE = {
+    "Picture": "style",
+    "class_map": "maps",
+    "field_map": "fields",
+    "label_curves": "density_labels",
+    "new_map": "maps",
+    "panels": "side_by_side",
+    "performance": "diagrams",
+    "png": "style",
+    "reliability": "diagrams",
+    "score_by_lead": "diagrams",
+    "time_label": "maps",
+}
+
+__all__ = [
+    "PALETTES",
+    "PROBABILITY",
+    "RAIN",
+    "RAIN_SAFE",
+    "Palette",
+    "Picture",
+    "class_map",
+    "field_map",
+    "label_curves",
+    "new_map",
+    "palette",
+    "panels",
+    "performance",
+    "png",
+    "reliability",
+    "score_by_lead",
+    "time_label",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"sslpdl.plots.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'sslpdl.plots' has no attribute {name!r}")
