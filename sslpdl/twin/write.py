@@ -180,6 +180,7 @@ def _attributes(config: TwinConfig) -> dict[str, str]:
         "title": title,
         "source": f"sslpdl {__version__} synthetic twin, version {VERSION}",
         "synthetic": "true",
+        "nwp": "RDAPS-like",
         "comment": "Made by a random generator. 'qpe' is the twin's true rain, NaN outside radar range as real QPE is.",
     }
 
