@@ -1,0 +1,139 @@
+"""Three linked maps as Bokeh plots: land, one class-index image, lines, in the grid's own projection.
+
+They are put together from Bokeh's models and not by its `figure`, which makes axes, legends and variants of each glyph
+that a map has no use for, and takes three times as long for every visitor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sslpdl.plots.palettes import PROBABILITY, RAIN, Palette
+
+if TYPE_CHECKING:
+    from bokeh.models import ColumnDataSource, Plot, Range1d
+
+    from sslpdl.dashboard.basemap import Basemap
+    from sslpdl.grid import Grid
+
+__all__ = ["MAPS", "map_figures"]
+
+MAPS: dict[str, Palette] = {"nwp": RAIN, "probability": PROBABILITY, "qpe": RAIN}
+"""The three maps from left to right, with the palette that each begins with."""
+
+SEA, LAND, VEIL, INK = "#dfe7ee", "#f6f4ee", "#c3ccd5", "#33475b"
+
+_LINES: dict[str, dict[str, Any]] = {
+    "graticule": {"line_alpha": 0.22, "line_dash": [2, 3]},
+    "provinces": {"line_alpha": 0.45, "line_width": 0.7},
+    "borders": {"line_alpha": 0.9, "line_width": 1.2, "line_dash": [5, 2, 1, 2]},
+    "coastline": {"line_width": 1.0},
+    "coastline-fine": {"line_width": 1.2},
+}
+# a light edge on both sides keeps the coast visible on the darkest classes
+_CASING: dict[str, Any] = {"line_color": "#ffffff", "line_alpha": 0.55, "line_width": 3.0}
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the three maps have in common: moving one moves all, and geography is sent once."""
+
+    x_range: Range1d
+    y_range: Range1d
+    land: ColumnDataSource
+    veil: ColumnDataSource
+    lines: dict[str, ColumnDataSource]
+
+
+def map_figures(grid: Grid, geography: Basemap) -> dict[str, Plot]:
+    """Return the plots by name, see `MAPS`.
+
+    Parameters
+    ----------
+    grid : Grid
+        The cells of the images.
+    geography : Basemap
+        From `basemap(grid)`.
+
+    Returns
+    -------
+    dict of str to Plot
+        Each has an image of class indices in a source named ``image-NAME``, all "missing" until the browser fills it
+        in, and a colour mapper named ``colours-NAME``.
+    """
+    from bokeh.models import ColumnDataSource, Range1d
+
+    left, bottom, right, top = grid.bounds
+    lines = {kind: ColumnDataSource({"x": x, "y": y}) for kind, (x, y) in geography.lines.items()}
+    shared = _Shared(
+        x_range=Range1d(start=left, end=right),
+        y_range=Range1d(start=bottom, end=top),
+        # filled in by the browser: rings travel joined, and are drawn one by one, those in view only
+        land=ColumnDataSource({"xs": [], "ys": []}, name="land"),
+        veil=ColumnDataSource(_around(grid, geography)),
+        lines={"graticule": ColumnDataSource({"x": [], "y": []}, name="graticule-lines")} | lines,
+    )
+    ground = SEA if geography.covered else LAND
+    return {name: _map(name, palette, grid, shared, ground) for name, palette in MAPS.items()}
+
+
+def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) -> Plot:
+    from bokeh.models import PanTool, Plot, Toolbar, WheelZoomTool
+    from bokeh.models.glyphs import Line, Patches, Quad
+
+    pan, zoom = PanTool(), WheelZoomTool(zoom_on_axis=False, speed=1 / 400)
+    plot = Plot(
+        name=f"map-{name}",
+        x_range=shared.x_range,
+        y_range=shared.y_range,
+        toolbar=Toolbar(tools=[pan, zoom], active_drag=pan, active_scroll=zoom),
+        toolbar_location=None,
+        min_border=0,
+        outline_line_color=None,
+        background_fill_color=ground,
+        border_fill_color=ground,
+        sizing_mode="stretch_both",
+        lod_threshold=None,
+    )
+    plot.add_glyph(shared.land, Patches(xs="xs", ys="ys", fill_color=LAND, line_color=None))
+    _add_image(plot, name, palette, grid)
+    plot.add_glyph(shared.veil, Quad(fill_color=VEIL, fill_alpha=0.62, line_color=None))
+    left, bottom, right, top = grid.bounds
+    plot.add_glyph(
+        Quad(left=left, bottom=bottom, right=right, top=top, fill_color=None, line_color=INK, line_alpha=0.45)
+    )
+    for kind, style in _LINES.items():
+        source, visible = shared.lines[kind], kind != "coastline-fine"
+        if kind.startswith("coastline"):
+            plot.add_glyph(source, Line(x="x", y="y", **_CASING), name=kind, visible=visible)
+        plot.add_glyph(source, Line(x="x", y="y", line_color=INK, **style), name=kind, visible=visible)
+    return plot
+
+
+def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
+    from bokeh.models import ColumnDataSource, LinearColorMapper
+    from bokeh.models.glyphs import Image
+
+    left, bottom, right, top = grid.bounds
+    source = ColumnDataSource({"image": [np.full(grid.shape, palette.bad_index, np.uint8)]}, name=f"image-{name}")
+    # the data are the classes themselves: index k lies in the middle of the k-th of equally wide steps
+    mapper = LinearColorMapper(palette=list(palette.hex), low=-0.5, high=palette.size - 0.5, name=f"colours-{name}")
+    image = Image(image="image", x=left, y=bottom, dw=right - left, dh=top - bottom, color_mapper=mapper)
+    plot.add_glyph(source, image)
+
+
+def _around(grid: Grid, geography: Basemap) -> dict[str, Any]:
+    """Return four rectangles that dim what lies outside the grid, so that it is not taken for dry."""
+    left, bottom, right, top = grid.bounds
+    west, south, east, north = geography.surroundings
+    reach = 20 * max(east - west, north - south)  # so far that nobody zooms out of it
+    west, south, east, north = west - reach, south - reach, east + reach, north + reach
+    return {
+        "left": [west, right, left, left],
+        "right": [left, east, right, right],
+        "bottom": [south, south, south, top],
+        "top": [north, north, bottom, north],
+    }

@@ -1,0 +1,168 @@
+"""One session: the state from the address, the figures, and the runs that the viewer asks for."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+
+from sslpdl.dashboard.basemap import Basemap, basemap
+from sslpdl.dashboard.figures import map_figures
+from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
+from sslpdl.dashboard.source import Source, open_source
+from sslpdl.dashboard.state import State
+from sslpdl.dashboard.viewer import STATIC, Viewer
+from sslpdl.errors import SslpdlError
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+    from sslpdl.dashboard.settings import Settings
+    from sslpdl.grid import Grid
+
+__all__ = ["configuration", "create"]
+
+log = logging.getLogger(__name__)
+
+
+def create(settings: Settings) -> pn.template.Template:
+    """Return the page of a session; what a user can put right is said on the page, in one sentence.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to show.
+
+    Returns
+    -------
+    Template
+        Call `.servable()` on it, or return it to `panel.serve`.
+    """
+    try:
+        source = open_source(settings)
+        session = _Session(source, settings.view)
+    except SslpdlError as error:
+        log.error("%s", error)
+        return _explain(str(error))
+    template = _template("page.html", heading=source.describe()["title"])
+    template.add_panel("viewer", session.viewer)
+    return template
+
+
+def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, Any]:
+    """Return what the viewer needs to know once: data, grid, geography, palettes."""
+    rows, columns = grid.shape
+    return source.describe() | {
+        "rows": rows,
+        "columns": columns,
+        "bounds": list(grid.bounds),
+        "regions": geography.regions,
+        "places": geography.places,
+        "land": list(geography.land),
+        "tables": geography.tables,
+        "grid": _grid_words(grid),
+    }
+
+
+class _Session:
+    """What belongs to one visitor."""
+
+    def __init__(self, source: Source, default_view: str) -> None:
+        self.source = source
+        grid = source.grid
+        geography = basemap(grid)
+        arguments = pn.state.session_args if pn.state.curdoc and pn.state.curdoc.session_context else {}
+        self.state = first_state(source, geography, arguments, default_view)
+        self.viewer = Viewer(
+            config=configuration(source, grid, geography),
+            start=self._start(),
+            sizing_mode="stretch_both",
+            **{name: _pane(plot) for name, plot in map_figures(grid, geography).items()},
+        )
+        self.viewer.on_request(self._requested)
+        at_hand = source.at_hand(self.state.init_time)
+        if at_hand is not None:
+            # the lead time that is looked at comes with the page, the others follow
+            self._send(at_hand, lead=source.lead_times.index(self.state.lead_time or 0))
+        pn.state.onload(self._ask)
+
+    def _start(self) -> dict[str, Any]:
+        names = ("init_time", "lead_time", "threshold", "region", "palette")
+        return {name: getattr(self.state, name) for name in names}
+
+    def _requested(self, message: dict[str, Any]) -> None:
+        """Take up another run; what the browser asks for goes through the same parser as an address."""
+        wanted = State.from_query({"init": message.get("init_time", ""), "lead": message.get("lead", "")})
+        if wanted.init_time in self.source.init_times:
+            self.state.init_time = wanted.init_time
+            self._ask()
+
+    def _ask(self) -> None:
+        document = pn.state.curdoc
+        self.source.request(self.state.init_time, partial(self._arrived, document))
+
+    def _arrived(self, document: Document | None, frames: Frames) -> None:
+        """Hand frames over from a reading thread to the session's own."""
+        if document is not None and document.session_context is not None:
+            document.add_next_tick_callback(partial(self._send, frames))
+
+    def _send(self, frames: Frames, lead: int | None = None) -> None:
+        if frames.meta["init_time"] == self.state.init_time:  # otherwise the visitor has moved on
+            self.viewer.run = frames.message(lead)
+
+
+def _pane(plot: Any) -> Any:
+    return pn.pane.Bokeh(plot, sizing_mode="stretch_both", theme=None)  # type: ignore[no-untyped-call]
+
+
+def _grid_words(grid: Grid) -> str:
+    rows, columns = grid.shape
+    unit, scale = ("°", 1.0) if grid.geographic else (" km", 1e-3)
+    return f"{rows} × {columns} cells of {grid.dx * scale:g}{unit}"
+
+
+def _template(name: str, **variables: str) -> pn.template.Template:
+    template = pn.template.Template((STATIC / name).read_text(encoding="utf-8"))
+    for key, value in variables.items():
+        template.add_variable(key, value)
+    return template
+
+
+def _explain(problem: str) -> pn.template.Template:
+    return _template("problem.html", problem=problem)
+
+
+def first_state(source: Source, geography: Basemap, arguments: Any = None, default_view: str = "") -> State:
+    """Return the state that an address asks for, or else the default view, made to fit the data.
+
+    Parameters
+    ----------
+    source, geography
+        What can be looked at.
+    arguments : mapping, str or bytes, optional
+        The query of the address; see `State.from_query`.
+    default_view : str, optional
+        A query that fills in what the address leaves open.
+    """
+    asked, default = State.from_query(arguments), State.from_query(default_view)
+    if not asked.init_time:
+        asked.init_time = default.init_time
+        asked.lead_time = default.lead_time if asked.lead_time is None else asked.lead_time
+    asked.threshold = default.threshold if asked.threshold is None else asked.threshold
+    return asked.clamp(
+        init_times=source.init_times,
+        lead_times=source.lead_times,
+        thresholds=source.probabilities.thresholds,
+        regions=[region["name"] for region in geography.regions],
+        palettes=[palette.name for palette in RAIN_PALETTES],
+    )
+
+
+def prepare_first_page(settings: Settings) -> None:
+    """Read what every first visitor needs: packages, geography and the run that the page begins with."""
+    source = open_source(settings)
+    source.request(
+        first_state(source, basemap(source.grid), default_view=settings.view).init_time, lambda _frames: None
+    )

@@ -1,0 +1,101 @@
+"""What the dashboard shows and where it keeps what it computes: from arguments and the environment."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sslpdl.errors import ConfigError
+
+__all__ = ["Settings"]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SAMPLES = _ROOT / "data_samples"
+SAMPLE_ARCHIVE = _SAMPLES / "august-2022.zarr"
+SAMPLE_MODEL = _SAMPLES / "models" / "sslpdl-tiny"
+SAMPLE_VIEW = "init=2022-08-08T00:00&lead=12&threshold=10"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sources and folders of one dashboard.
+
+    Attributes
+    ----------
+    archive : Path
+        Archive to show (``SSLPDL_ARCHIVE``); the August 2022 analogue of the sample data by default.
+    forecast : Path or None
+        Stored forecast to show (``SSLPDL_FORECAST``).  Without one, `model` computes the runs that are looked at.
+    model : Path
+        Model folder (``SSLPDL_MODEL``); the sample model by default.
+    cache : Path
+        Folder of computed forecasts (``SSLPDL_CACHE_DIR``); ``~/.cache/sslpdl`` by default.
+    view : str
+        What an address without a query shows, as a query (``SSLPDL_VIEW``): ``"init=2022-08-08T00&lead=12"``.  The last
+        run by default; of the sample archive the hour of the heaviest rain.
+
+    Examples
+    --------
+    >>> Settings.from_environment({"SSLPDL_CACHE_DIR": "/var/cache/sslpdl"}).cache
+    PosixPath('/var/cache/sslpdl')
+    """
+
+    archive: Path
+    forecast: Path | None
+    model: Path
+    cache: Path
+    view: str = ""
+
+    @classmethod
+    def from_environment(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        archive: str | os.PathLike[str] | None = None,
+        forecast: str | os.PathLike[str] | None = None,
+        model: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> Settings:
+        """Return settings: an argument goes before its environment variable, that before the sample data.
+
+        Parameters
+        ----------
+        environ : mapping, optional
+            The environment; that of this process by default.
+        archive, forecast, model, cache : path, optional
+            See the attributes.
+
+        Raises
+        ------
+        ConfigError
+            If a path holds a NUL character and so cannot name a file.
+        """
+        environ = os.environ if environ is None else environ
+
+        def pick(argument: str | os.PathLike[str] | None, variable: str) -> Path | None:
+            text = os.fspath(argument) if argument is not None else environ.get(variable, "").strip()
+            if "\0" in text:
+                raise ConfigError(f"{variable} holds a NUL character; give it the path of a file or folder.")
+            return Path(text).expanduser() if text else None
+
+        archive_path = pick(archive, "SSLPDL_ARCHIVE") or SAMPLE_ARCHIVE
+        return cls(
+            archive=archive_path,
+            forecast=pick(forecast, "SSLPDL_FORECAST"),
+            model=pick(model, "SSLPDL_MODEL") or SAMPLE_MODEL,
+            cache=pick(cache, "SSLPDL_CACHE_DIR") or _default_cache(environ),
+            view=environ.get("SSLPDL_VIEW", SAMPLE_VIEW if archive_path == SAMPLE_ARCHIVE else ""),
+        )
+
+
+def _default_cache(environ: Mapping[str, str]) -> Path:
+    """Return the user's cache folder, or a private one below the temporary folder where the home is read-only."""
+    base = environ.get("XDG_CACHE_HOME", "").strip()
+    folder = (Path(base) if base else Path.home() / ".cache") / "sslpdl"
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if os.access(nearest, os.W_OK):
+        return folder
+    return Path(tempfile.gettempdir()) / f"sslpdl-{os.getuid() if hasattr(os, 'getuid') else 'user'}"

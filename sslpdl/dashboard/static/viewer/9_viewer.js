@@ -1,0 +1,290 @@
+// The page: one store, one drawing function per concern, and no message to the server but for another run.
+
+class Viewer {
+  constructor(model, view) {
+    this.model = model;
+    this.config = model.config;
+    this.cells = this.config.rows * this.config.columns;
+    this.geography = new Geography(this.config.tables);
+    this.tables = new Map(this.config.palettes.map((p) => [p.name, classTable(p, this.config.rain_code, 16)]));
+    this.probabilityTable = classTable(this.config.probability_palette, this.config.probability_code, 8);
+    const start = model.start;
+    this.store = createStore({
+      init: start.init_time,
+      lead: Math.max(0, this.config.lead_times.indexOf(start.lead_time)),
+      threshold: Math.max(0, this.config.thresholds.indexOf(start.threshold)),
+      palette: start.palette,
+      region: start.region,
+      playing: false,
+      fps: 4,
+      loop: true,
+      pointer: null,
+    });
+    this.cards = MAP_NAMES.map((name) => {
+      const figure = view.model.document.get_model_by_name(`map-${name}`);
+      return new MapCard(name, figure, model.get_child(name));
+    });
+    this.actions = this.makeActions();
+    this.controls = new Controls(this.store, this.config, this.actions);
+    this.header = new Header(this.config);
+    this.footer = footer(this.config);
+    this.root = h("div", { class: "app" }, this.header.element, this.controls.element,
+      h("main", { class: "maps" }, this.cards.map((card) => card.card)), this.footer.element);
+    this.linked = new LinkedView(this.cards, this.config, this.geography);
+    this.linked.moved = () => {
+      this.root.classList.toggle("zoomed", this.linked.zoomed);
+      this.drawPointer();
+    };
+    this.cards[0].body.append(this.mapButtons());
+    this.store.listen((_, changed) => this.draw(changed));
+    model.on("run", () => this.receive());
+    this.stopListening = listenToKeys(this.actions);
+    releaseFocus(this.controls.element);
+    for (const { body } of this.cards)
+      listenToPointer(
+        body,
+        (event) => this.store.set({ pointer: { ...this.linked.locate(event, body), body } }),
+        () => this.store.set({ pointer: null }),
+      );
+    this.receive();
+    this.draw(new Set(Object.keys(this.store.get())));
+  }
+
+  makeActions() {
+    const { store } = this;
+    return {
+      toggle: () => store.set({ playing: !store.get().playing }),
+      step: (n) => this.jump(store.get().lead + n),
+      jump: (index) => this.jump(index),
+      stepThreshold: (n) => {
+        const last = Math.max(0, this.config.thresholds.length - 1);
+        store.set({ threshold: Math.min(Math.max(store.get().threshold + n, 0), last) });
+      },
+      stepRun: (n) => this.stepRun(n),
+      openRun: (time) => this.openRun(time),
+      region: (name) => store.set({ region: name }),
+      reset: () => this.linked.fit(),
+      zoom: (factor) => this.linked.zoom(factor),
+    };
+  }
+
+  mapButtons() {
+    return h(
+      "div",
+      { class: "map-buttons" },
+      iconButton("plus", words.zoomIn, () => this.actions.zoom(0.7)),
+      iconButton("minus", words.zoomOut, () => this.actions.zoom(1 / 0.7)),
+      iconButton("reset", words.reset, () => this.actions.reset()),
+    );
+  }
+
+  // ---- run and frames ----
+
+  receive() {
+    const { run } = this.model;
+    if (!run?.init_time) return;
+    const loaded = new RunFrames(run, this.cells, this.config.thresholds.length, this.run);
+    this.run = loaded;
+    this.controls.drawRuler(run.qpe);
+    this.draw(new Set(["init", "lead"]));
+    loaded.load(this.store.get().lead, (index) => {
+      if (this.run === loaded && index === this.store.get().lead) this.drawMaps();
+    });
+  }
+
+  openRun(time) {
+    if (!this.config.init_times.includes(time)) return;
+    this.store.set({ init: time });
+    this.model.send_msg({ init_time: time, lead: this.store.get().lead });
+  }
+
+  stepRun(n) {
+    const { init_times: times } = this.config;
+    const index = times.indexOf(this.store.get().init) + n;
+    if (index >= 0 && index < times.length) this.openRun(times[index]);
+  }
+
+  jump(index) {
+    const last = this.config.lead_times.length - 1;
+    this.store.set({ lead: Math.min(Math.max(index, 0), last), playing: false });
+  }
+
+  region(name) {
+    return this.config.regions.find((region) => region.name === name)?.bounds ?? this.config.bounds;
+  }
+
+  // ---- drawing ----
+
+  draw(changed) {
+    const state = this.store.get();
+    const any = (...keys) => keys.some((key) => changed.has(key));
+    this.controls.update(state);
+    if (any("palette")) this.drawPalette(state);
+    if (any("init", "lead", "palette")) this.drawMaps();
+    else if (any("threshold")) this.drawMaps(["probability"]);
+    if (any("init", "lead")) this.header.update(state, this.config);
+    if (any("pointer")) this.drawPointer();
+    if (any("region")) this.linked.fit(this.region(state.region));
+    if (any("playing", "fps")) this.drive(state);
+    if (any("init", "lead", "threshold", "palette", "region", "playing")) this.rememberInAddress();
+  }
+
+  palette(name) {
+    return this.config.palettes.find((palette) => palette.name === name) ?? this.config.palettes[0];
+  }
+
+  drawPalette(state) {
+    const rain = this.palette(state.palette);
+    for (const card of this.cards) {
+      const percent = card.name === "probability";
+      const palette = percent ? this.config.probability_palette : rain;
+      card.setPalette(palette);
+      drawLegend(card.legend, palette, { percent });
+    }
+  }
+
+  // The integers under a map: { plane, table, badIndex } of what it shows now.
+  layer(name) {
+    const { lead, threshold, palette } = this.store.get();
+    const frame = this.run?.frames[lead];
+    const rain = this.palette(palette);
+    if (name !== "probability") return { plane: frame?.[name], table: this.tables.get(rain.name), bad: rain.bad_index };
+    return { plane: frame?.probability[threshold], table: this.probabilityTable, bad: this.config.probability_palette.bad_index };
+  }
+
+  drawMaps(names = MAP_NAMES) {
+    const { lead, init } = this.store.get();
+    const current = this.run?.meta.init_time === init;
+    const here = current && this.run.frames[lead];
+    const unreadable = current && this.run.meta.status === "unreadable";
+    this.drawTitles(lead);
+    for (const card of this.cards) {
+      // while a frame is on its way the last picture stays, dimmed: nothing jumps
+      card.card.classList.toggle("waiting", !here);
+      if (names.includes(card.name) && (here || !this.run)) {
+        const { plane, table, bad } = this.layer(card.name);
+        classify(plane, table, card.classes, bad);
+        card.repaint();
+      }
+      card.tell(unreadable ? this.run.meta.problem : here ? this.notice(card.name, lead) : words.loading);
+    }
+    this.drawPointer();
+  }
+
+  notice(name, lead) {
+    const { meta } = this.run;
+    if (name === "qpe" && !meta.qpe[lead]) return words.noQpe;
+    if (name !== "probability" || meta.probability[lead]) return "";
+    if (meta.status === "computing") {
+      this.computingSince ??= Date.now();
+      clearTimeout(this.tick);
+      this.tick = setTimeout(() => this.drawMaps(), 1000);
+      return words.computing(Math.round((Date.now() - this.computingSince) / 1000));
+    }
+    this.computingSince = null;
+    return meta.problem || words.noProbability;
+  }
+
+  drawTitles(lead) {
+    const meta = this.run?.meta;
+    const window = plain(meta?.rain_window[lead] ?? 1);
+    const { threshold } = this.store.get();
+    const reached = this.config.thresholds[threshold];
+    const [nwp, probability, qpe] = this.cards;
+    setText(nwp.title, words.nwpTitle(this.config.nwp));
+    setText(nwp.unit, words.amount(window));
+    setText(probability.title, words.probabilityTitle);
+    setText(probability.unit, reached == null ? "%" : words.reaching(plain(reached), plain(this.config.probability_window)));
+    setText(qpe.title, words.qpeTitle);
+    setText(qpe.unit, words.amount(plain(this.config.qpe_window)));
+    this.footer.setWindow(Number(window));
+  }
+
+  drawPointer() {
+    const { pointer } = this.store.get();
+    const cell = pointer && this.cell(pointer);
+    for (const card of this.cards) {
+      const text = pointer?.body === card.body ? this.where(pointer, cell) : "";
+      setText(card.where, text);
+      card.where.hidden = !text;
+      card.cross.hidden = !pointer;
+      setText(card.value, cell == null ? "" : this.read(card.name, cell));
+      if (pointer) {
+        const [left, top] = this.linked.place(pointer);
+        card.cross.style.transform = `translate(${left}px, ${top}px)`;
+      }
+    }
+  }
+
+  // Place and cell, as text in the corner of the map that the pointer is over.
+  where(pointer, cell) {
+    const lonlat = this.geography.toLonLat(pointer.x, pointer.y);
+    if (!Number.isFinite(lonlat[0])) return "";
+    const { columns } = this.config;
+    const index = cell == null ? "" : `  ·  ${words.cell(Math.floor(cell / columns), cell % columns)}`;
+    return placeLabel(lonlat) + index;
+  }
+
+  cell({ x, y }) {
+    const [left, bottom, right, top] = this.config.bounds;
+    const column = Math.floor(((x - left) / (right - left)) * this.config.columns);
+    const row = Math.floor(((y - bottom) / (top - bottom)) * this.config.rows);
+    const inside = column >= 0 && column < this.config.columns && row >= 0 && row < this.config.rows;
+    return inside ? row * this.config.columns + column : null;
+  }
+
+  read(name, cell) {
+    const { plane } = this.layer(name);
+    const code = name === "probability" ? this.config.probability_code : this.config.rain_code;
+    if (!plane) return "–";
+    if (plane[cell] === code.missing) return words.noData;
+    const value = plane[cell] * code.unit;
+    if (name === "probability") return `${plain(value * 100)} %`;
+    return value > 0 && value < 0.1 ? "< 0.1 mm" : `${value.toFixed(1)} mm`;
+  }
+
+  // ---- time, address, input ----
+
+  drive({ playing, fps }) {
+    cancelAnimationFrame(this.timer);
+    if (!playing) return;
+    let next = performance.now() + 1000 / fps;
+    const tick = (now) => {
+      this.timer = requestAnimationFrame(tick);
+      if (now < next) return;
+      next = Math.max(next + 1000 / fps, now);
+      const { lead, loop } = this.store.get();
+      const last = this.config.lead_times.length - 1;
+      if (lead < last) this.store.set({ lead: lead + 1 });
+      else if (loop) this.store.set({ lead: 0 });
+      else this.store.set({ playing: false });
+    };
+    this.timer = requestAnimationFrame(tick);
+  }
+
+  rememberInAddress() {
+    clearTimeout(this.addressTimer);
+    const state = this.store.get();
+    if (state.playing) return;
+    this.addressTimer = setTimeout(() => {
+      const query = new URLSearchParams(location.search);
+      const threshold = this.config.thresholds[state.threshold];
+      const set = (name, value) => (value == null || value === "" ? query.delete(name) : query.set(name, value));
+      set("init", state.init);
+      set("lead", this.config.lead_times[state.lead]);
+      if (threshold != null) set("threshold", plain(threshold));
+      set("region", state.region);
+      set("palette", state.palette === this.config.palettes[0].name ? "" : state.palette);
+      history.replaceState(history.state, "", `${location.pathname}?${query}${location.hash}`);
+    }, 250);
+  }
+}
+
+export function render({ model, view }) {
+  const viewer = new Viewer(model, view);
+  model.on("lifecycle:remove", () => {
+    viewer.store.set({ playing: false });
+    viewer.stopListening();
+  });
+  return viewer.root;
+}

@@ -1,0 +1,49 @@
+"""The browser's part of the page as a Panel component: data go in, requests for another run come out.
+
+The scripts in ``static/viewer`` are joined in the order of their names into one module.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+from panel.viewable import Child
+
+__all__ = ["Viewer"]
+
+STATIC = Path(__file__).parent / "static"
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((STATIC / "viewer").glob("*.js")))
+
+
+class Viewer(JSComponent):
+    """Header, controls, three maps and footer."""
+
+    config = param.Dict(default={}, doc="What does not change from run to run, see `page.configuration`.")
+    start = param.Dict(default={}, doc="The state that the page begins with.")
+    run = param.Dict(default={}, doc="`Frames.message` of the run that is shown.")
+    nwp = Child()
+    probability = Child()
+    qpe = Child()
+
+    _esm = _script()
+    _stylesheets = [(STATIC / "viewer.css").read_text(encoding="utf-8")]  # noqa: RUF012  (Panel's own declaration)
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)  # type: ignore[no-untyped-call]
+        self._on_request: list[Any] = []
+
+    def on_request(self, callback: Any) -> None:
+        """Call `callback(message)` for each request of the browser, a dict with ``init_time`` and ``lead``."""
+        self._on_request.append(callback)
+
+    def _handle_msg(self, data: Any) -> None:
+        for callback in self._on_request:
+            callback(data if isinstance(data, dict) else {})
