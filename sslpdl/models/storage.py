@@ -65,7 +65,7 @@ def save(folder: str | os.PathLike[str], trained: TrainedModel, *, half: bool = 
     ModelError
         If the folder exists and `overwrite` is False, or cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     target = Path(folder)
     weights = {
@@ -74,7 +74,8 @@ def save(folder: str | os.PathLike[str], trained: TrainedModel, *, half: bool = 
     }
     try:
         with atomic_directory(target, overwrite=overwrite) as work:
-            save_file(weights, work / WEIGHTS)
+            # not save_file, which makes files that nobody else may read
+            (work / WEIGHTS).write_bytes(to_bytes(weights))
             write_json_atomic(work / STATISTICS, json.loads(trained.statistics.to_json()))
             write_json_atomic(work / METRICS, dict(trained.metrics))
             prints = {name: sha256(work / name) for name in (WEIGHTS, STATISTICS)}

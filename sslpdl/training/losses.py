@@ -1,0 +1,68 @@
+"""Losses of the two stages, over valid cells only, each with an explicit normaliser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["cross_entropy", "masked_mse"]
+
+
+def masked_mse(fields: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
+    """Return the mean squared error over hidden cells whose value is known.
+
+    The released code averages within each hidden patch and then over patches; for whole patches that is the same.
+
+    Parameters
+    ----------
+    fields, target : Tensor (B, C, H, W)
+        Reconstruction and scaled input; NaN in the target is unknown.
+    hidden : Tensor (B, C, H, W) bool
+        Cells that the network did not see.
+
+    Returns
+    -------
+    Tensor ()
+        Zero where nothing hidden is known.
+    """
+    counted = hidden & torch.isfinite(target)
+    error = torch.where(counted, fields - torch.nan_to_num(target), 0.0)
+    return error.square().sum() / counted.sum().clamp_min(1)
+
+
+def cross_entropy(
+    logits: Tensor, target: Tensor, *, weights: Sequence[float] = (), normaliser: str = "count"
+) -> Tensor:
+    """Return the weighted cross-entropy with class probabilities as target, over cells where the target is known.
+
+    The cross-entropy is linear in the target, so a mixed label gives the published sum of two cross-entropies, with one
+    normaliser for both: PyTorch divides the one-hot part by the sum of weights and the other by the number of cells,
+    which makes their balance depend on how rainy the batch is.
+
+    Parameters
+    ----------
+    logits : Tensor (B, K, H, W)
+        Output of the network.
+    target : Tensor (B, H, W, K)
+        Class probabilities; NaN marks cells that do not count.
+    weights : sequence of float
+        Class weights; all one by default.
+    normaliser : {"count", "weight"}
+        Divide by the number of cells, or by the sum over cells of the expected weight.
+
+    Returns
+    -------
+    Tensor ()
+        Zero where no cell counts.
+    """
+    target = target.movedim(-1, 1)  # (B, K, H, W)
+    known = torch.isfinite(target[:, :1])
+    weighted = torch.where(known, target, 0.0)
+    if weights:
+        weighted = weighted * logits.new_tensor(weights)[:, None, None]
+    total = -(weighted * logits.log_softmax(dim=1)).sum()
+    if normaliser == "weight":
+        return total / weighted.sum().clamp_min(1e-12)
+    return total / known.sum().clamp_min(1)
