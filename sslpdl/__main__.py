@@ -1,0 +1,5 @@
+"""``python -m sslpdl`` is the command line."""
+
+from sslpdl.cli import main
+
+main()
