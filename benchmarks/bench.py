@@ -1,6 +1,6 @@
 """Speed of every room of the house, beside a peer in the same run where there is one.
 
-    python benchmarks/bench.py [PART ...]        (parts: cli ingest twin train forecast page; all by default)
+    python benchmarks/bench.py [PART ...]        (parts: cli ingest archive twin train forecast page; all by default)
 
 Each figure is the median of repeats; peers take turns with us.  A figure is a fact about one machine on one day, so the
 ratio to the peer is what to compare between machines.
@@ -72,7 +72,28 @@ def bench_ingest() -> Iterator[Row]:
                         eccodes.codes_release(handle)
 
         mine, peer = median_seconds(ours, decode)
+        from sslpdl.readers import read_nwp
+
+        (read,) = median_seconds(lambda: read_nwp(files[:2], grid="native"))
     yield "ingest, regridded to 5 km and stored", f"{size / mine:.1f} MB/s", "decoding alone", f"{mine / peer:.1f}x"
+    yield "reading 16 fields of 491 x 419 cells", f"{read:.2f} s", "", ""
+
+
+def bench_archive() -> Iterator[Row]:
+    """One training sample, sixteen fields on 224 x 128 cells, beside reading the same numbers from a plain file."""
+    import numpy as np
+
+    from sslpdl import open_archive
+
+    fields = open_archive(ROOT / "data_samples" / "august-2022.zarr").fields.variable
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "sample.npy"
+        np.save(plain, fields[0, 0].values)
+        turn = iter(range(1000))
+        ours, peer = median_seconds(
+            lambda: fields[0, next(turn) % 36].values, lambda: np.load(plain, allow_pickle=False), repeats=20
+        )
+    yield "archive, one sample read", f"{1e3 * ours:.1f} ms", "plain float32 file", f"{ours / peer:.1f}x"
 
 
 def bench_twin() -> Iterator[Row]:
@@ -158,6 +179,7 @@ def bench_page() -> Iterator[Row]:
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "cli": bench_cli,
     "ingest": bench_ingest,
+    "archive": bench_archive,
     "twin": bench_twin,
     "train": bench_train,
     "forecast": bench_forecast,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -402,19 +401,3 @@ def test_fsspec_url(small: Path) -> None:
     assert np.array_equal(ds.fields[1, 2].values, open_archive(small).fields[1, 2].values)
     with pytest.raises(ArchiveError, match="URL"):
         ArchiveWriter.append(f"file://{small}")
-
-
-def test_a_full_sample_is_read_fast(tmp_path: Path) -> None:
-    # 16 x 224 x 128: about 3 ms on a laptop core; the bound leaves room for a busy machine
-    smooth = np.cumsum(np.random.default_rng(0).normal(0, 0.02, (2, 16, *KOREA_5KM.shape)), axis=-1).astype(np.float32)
-    values = smooth + np.array([c.offset for c in CHANNELS.values()], np.float32)[:, None, None]
-    values[:, CANONICAL.index("rain")] = np.maximum(values[:, CANONICAL.index("rain")], 0)
-    with create(tmp_path / "a.zarr", grid=KOREA_5KM, lead_time=[0, 1]) as writer:
-        writer.write_run(START, values)
-    variable = open_archive(tmp_path / "a.zarr").fields.variable
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        _ = variable[0, 1].values
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.02

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import time
 from pathlib import Path
 
 import nbformat
@@ -13,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-SECONDS = 60
 CODE_LINES, CELL_LINES = 120, 25
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -33,6 +30,11 @@ def _lines(source: str) -> int:
 
 def test_the_course_is_complete():
     assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
+
+
+def test_the_map_of_the_course_names_every_notebook():
+    text = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    assert all(f"({path.name})" in text for path in NOTEBOOKS)
 
 
 @notebooks
@@ -119,14 +121,8 @@ def test_runs(path, workplace, monkeypatch):
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     notebook = _read(workplace / "notebooks" / path.name)
-    begin, busy = time.monotonic(), os.times()
     where = {"metadata": {"path": str(workplace / "notebooks")}}
     client.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
-    after = os.times()
-    processor = after.children_user + after.children_system - busy.children_user - busy.children_system
-    wall = time.monotonic() - begin
-    # on a machine that others use the wall clock says little
-    assert min(wall, processor) < SECONDS, f"{wall:.0f} s by the clock, {processor:.0f} s of processor time"
     errors = [
         output.text
         for cell in notebook.cells

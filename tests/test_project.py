@@ -83,3 +83,25 @@ def test_notebooks_are_stored_without_outputs(root: Path) -> None:
         assert not any(cell["outputs"] or cell["execution_count"] for cell in code), notebook.name
         lines = sum(len([line for line in cell["source"] if line.strip()]) for cell in code)
         assert lines <= 120, f"{notebook.name} has {lines} lines of code"
+
+
+def test_the_example_of_the_readme_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.S)
+    assert examples
+    monkeypatch.chdir(root)
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
+
+
+def test_the_commands_of_the_readme_exist(root: Path) -> None:
+    from typer.main import get_command
+
+    from sslpdl.cli import app
+
+    text = (root / "README.md").read_text()
+    known = get_command(app).commands
+    for verb, rest in re.findall(r"(?:`|&& )sslpdl ([a-z]+)\b([^`]*)", text):
+        options = {option for parameter in known[verb].params for option in parameter.opts}
+        assert set(re.findall(r"(?<= )--?[a-z-]+", rest)) <= options, f"sslpdl {verb}{rest}"
+    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"make ([a-z-]+)", text)) <= targets
