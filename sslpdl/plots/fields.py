@@ -35,7 +35,7 @@ class _Shading:
     centred: bool = False
 
 
-_SHADING = {
+SHADING = {
     "geopotential_height": _Shading("viridis", 10.0),
     "air_pressure_at_mean_sea_level": _Shading("viridis", 1.0),
     "relative_humidity": _Shading("YlGnBu", 10.0),
@@ -138,7 +138,7 @@ def _shade(figure: Picture, ax: Axes, grid: Grid, values: NDArray[Any], standard
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm
 
-    shading = _SHADING.get(standard_name, _OTHER)
+    shading = SHADING.get(standard_name, _OTHER)
     known = values[np.isfinite(values)]
     x0, y0, x1, y1 = grid.bounds
     if known.size:
@@ -173,7 +173,7 @@ def _contours(ax: Axes, grid: Grid, values: NDArray[Any], standard_name: str) ->
     known = values[np.isfinite(values)]
     if not known.size or known.min() == known.max():
         return
-    levels = _levels(known, _SHADING.get(standard_name, _OTHER))
+    levels = _levels(known, SHADING.get(standard_name, _OTHER))
     lines = ax.contour(grid.x, grid.y, values, levels=levels, colors=INK, linewidths=0.8, zorder=4)
     ax.clabel(lines, fmt="%g", fontsize=6.5, inline_spacing=3)
 

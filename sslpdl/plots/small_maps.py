@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl.channels import CHANNELS
-from sslpdl.plots.fields import _SHADING
+from sslpdl.plots.fields import SHADING
 from sslpdl.plots.maps import new_map
 from sslpdl.plots.style import Picture, styled
 
@@ -93,4 +93,4 @@ def units_of(name: str) -> str:
 def _cmap(name: str) -> str:
     if name not in CHANNELS:
         return "viridis"
-    return "Blues" if CHANNELS[name].is_rain else _SHADING[CHANNELS[name].standard_name].cmap
+    return "Blues" if CHANNELS[name].is_rain else SHADING[CHANNELS[name].standard_name].cmap
