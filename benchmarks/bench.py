@@ -48,35 +48,61 @@ def bench_cli() -> Iterator[Row]:
 
 
 def bench_ingest() -> Iterator[Row]:
-    """Ingest of four lead times of a KMA-style pair of files, beside nothing but decoding the same messages."""
-    import eccodes
+    """Ingest of four lead times of KMA-style files beside nothing but decoding the same messages, and its memory."""
+    from sslpdl.readers import ingest, read_nwp
+    from tests.make_grib import channel, write_grib2, write_kma_pair
 
-    from sslpdl.readers import ingest
-    from tests.make_grib import write_kma_pair
-
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         files: list[Path] = []
         for lead in (3, 6, 9, 12):
-            files += write_kma_pair(Path(folder), init="2021070100", lead=lead, rain=float(lead), others=True)
+            files += write_kma_pair(folder, init="2021070100", lead=lead, rain=float(lead), others=True)
         size = sum(file.stat().st_size for file in files) / 1e6
         turn = iter(range(1000))
+        ours, peer = median_seconds(
+            lambda: ingest(files, folder / f"{next(turn)}.zarr", progress=False), lambda: decode(files)
+        )
+        yield "ingest, regridded to 5 km and stored", f"{size / ours:.1f} MB/s", "decoding alone", f"{ours / peer:.1f}x"
 
-        def ours() -> None:
-            ingest(files, Path(folder) / f"{next(turn)}.zarr", progress=False)
+        fields = [channel("t_850", temperature(), lead=lead) for lead in range(28)]
+        many = write_grib2(folder / "many.gb2", fields, init="2021070100")
+        ours, peer = median_seconds(lambda: read_nwp([many], grid="native"), lambda: decode([many]))
+        yield "reading 28 messages of 491 x 419", f"{ours:.2f} s", "decoding alone", f"{ours / peer:.1f}x"
 
-        def decode() -> None:
-            for path in files:
-                with path.open("rb") as file:
-                    while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
-                        eccodes.codes_get_values(handle)
-                        eccodes.codes_release(handle)
+        one = peak_memory(files[:2], folder / "one.zarr")
+        for day in range(2, 8):
+            for lead in (3, 6):
+                files += write_kma_pair(folder, init=f"202107{day:02d}00", lead=lead, rain=float(lead))
+        week = peak_memory(files, folder / "week.zarr")
+        yield f"ingest of {len(files)} files, peak memory", f"{week:.0f} MB", "of 2 files", f"{week / one:.1f}x"
 
-        mine, peer = median_seconds(ours, decode)
-        from sslpdl.readers import read_nwp
 
-        (read,) = median_seconds(lambda: read_nwp(files[:2], grid="native"))
-    yield "ingest, regridded to 5 km and stored", f"{size / mine:.1f} MB/s", "decoding alone", f"{mine / peer:.1f}x"
-    yield "reading 16 fields of 491 x 419 cells", f"{read:.2f} s", "", ""
+def decode(files: list[Path]) -> None:
+    """Decode every message of some files and throw the values away."""
+    import eccodes
+
+    for path in files:
+        with path.open("rb") as file:
+            while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
+                eccodes.codes_get_values(handle)
+                eccodes.codes_release(handle)
+
+
+def temperature() -> object:
+    """Return a noisy field on KMA's 12-km grid [K]."""
+    import numpy as np
+
+    return np.random.default_rng(1).normal(280, 10, (419, 491))
+
+
+def peak_memory(files: list[Path], out: Path) -> float:
+    """Return the peak resident memory [MB] of a process that ingests some files."""
+    code = (
+        "import resource, sys; from sslpdl.readers import ingest; ingest(sys.argv[2:], sys.argv[1], progress=False);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, out, *files], capture_output=True, text=True, check=True)
+    return int(done.stdout) / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def bench_archive() -> Iterator[Row]:

@@ -209,7 +209,8 @@ def load_config(path: str | os.PathLike[str]) -> Experiment:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the configuration {path} cannot be read: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"the configuration {path} cannot be read: {reason}.") from error
     try:
         settings = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -52,6 +52,8 @@ def default_runs(start: Any, end: Any, *, every: int = 12) -> Times:
         If there is none.
     """
     first, last = np.datetime64(start, "h"), np.datetime64(end, "h")
+    if last < first:
+        raise ConfigError(f"The period of the twin ends ({last}) before it begins ({first}); swap the two.")
     if every < 1:
         raise ConfigError(f"Runs of the twin cannot be {every} hours apart; use at least 1.")
     times: Times = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(every, "h"))
