@@ -122,7 +122,7 @@ def test_summary(tmp_path: Path) -> None:
         "QPE        5, from 2022-08-08 00:00 to 2022-08-08 07:00 UTC, usually every 1 h; rain over 1 h",
         ", 60.0% of cells known",
         "gap: 3 QPE missing after 2022-08-08 02:00",
-        "pairs      3 forecasts with QPE of the same window",
+        "pairs      3 forecasts with QPE of the same window, 3 of them with NWP rain",
         "from 1 source files",
         "MB on disk",
     ]:

@@ -80,7 +80,7 @@ def test_files_become_an_archive(nwp, rain, tmp_path):
     assert len(sources) == 12
     first = sorted(nwp.iterdir())[0]
     assert sources[first.name] == hashlib.sha256(first.read_bytes()).hexdigest()
-    assert ds.attrs["synthetic"] == "false" and "GFS" in ds.attrs["title"]
+    assert ds.attrs["synthetic"] == "false" and ds.attrs["title"] == f"{first.name}, read with profile gfs"
 
 
 def test_the_report_tells_everything(nwp, rain, tmp_path):

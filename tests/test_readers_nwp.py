@@ -57,9 +57,10 @@ def test_rain_from_the_start_becomes_rain_of_the_window(kma):
     np.testing.assert_allclose(rain[0], 3.0, atol=1e-6)  # 0-3 h
     np.testing.assert_allclose(rain[1], 6.0, atol=1e-6)  # 9 - 3
     six = read_nwp(kma, channels=["rain"], rain_window=6)
-    np.testing.assert_array_equal(six["rain_window"], [6, 6])
-    np.testing.assert_allclose(six["fields"].values[0, 1], 9.0, atol=1e-6)
-    assert np.isnan(six["fields"].values[0, 0]).all() and six.attrs["notes"] == ["run 2022-08-08 00 UTC lacks +3 h"]
+    np.testing.assert_array_equal(six["lead_time"], [6])  # at +3 h there is no rain of 6 h
+    np.testing.assert_array_equal(six["rain_window"], [6])
+    np.testing.assert_allclose(six["fields"].values[0, 0], 9.0, atol=1e-6)
+    assert six.attrs["notes"] == ["no field at +3 h as asked for: left out"]
 
 
 def test_native_grid_keeps_every_cell(kma):

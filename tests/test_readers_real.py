@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sslpdl.archive import open_archive, pairs
+from sslpdl.archive import open_archive, pairs, summary
 from sslpdl.errors import ReaderError
 from sslpdl.grid import KOREA_5KM
 from sslpdl.readers import ingest, read_gauges, read_nwp
@@ -140,7 +140,7 @@ def test_ifs_winds_and_temperatures(ifs):
 
 def test_ifs_rain_is_read_by_its_own_windows_or_not_at_all(ifs):
     # the headers call it the sum from the start, but it falls with time
-    with pytest.raises(ReaderError, match=r"\+24 h .* is a sum that falls with time.*rain_covers"):
+    with pytest.raises(ReaderError, match=r"\+24 h .* is a sum that falls with time.*--rain-covers, rain_covers"):
         read_nwp(ifs / "tp.grib")
     ds = read_nwp(ifs / "tp.grib", rain_covers=[12, 12, 2, 12])
     np.testing.assert_array_equal(ds["lead_time"], [12, 24, 26, 48])
@@ -173,11 +173,41 @@ def test_ifs_pressure_from_netcdf(ifs):
     assert float(ds["fields"].sel(lead_time=36)[0, 0, 111, 48]) == pytest.approx(expected, abs=1e-3)
 
 
+def test_no_rain_window_is_shown_where_there_is_no_rain(ifs, tmp_path):
+    stated = {"rain_covers": [12, 12, 2, 12], "init_time": "2022-08-17T00", "progress": False}
+    report = ingest([ifs / "tp.grib", ifs / "mslp.nc"], tmp_path / "a.zarr", **stated)
+    # pressure at +0, +24, +36, +48 h, rain at +12, +24, +26, +48 h
+    assert "+0 h: -, +12 h: 12 h, +24 h: 12 h, +26 h: 2 h, +36 h: -, +48 h: 12 h (- no rain)" in str(report)
+    assert "rain over 2, 12 h, - (no rain) at 0, 36 h" in summary(open_archive(report.archive))
+    for _ in range(2):  # made, and added to
+        report = ingest([ifs / "tp.grib", ifs / "mslp.nc"], tmp_path / "b.zarr", rain_window=12, **stated)
+        assert report.lead_time == (0, 12, 24, 36, 48)  # +26 h has no rain over 12 h and no pressure
+        assert "rain window  12 h; - (no rain) at +0 +36 h" in str(report)
+        assert "no field at +26 h as asked for: left out" in report.notes
+    np.testing.assert_array_equal(open_archive(report.archive)["lead_time"], [0, 12, 24, 36, 48])
+    report = ingest(ifs / "mslp.nc", tmp_path / "c.zarr", **{**stated, "rain_covers": None})
+    assert "rain window  - (no rain)" in str(report)
+    assert "; rain -" in summary(open_archive(report.archive))
+
+
+def test_pairs_without_nwp_rain_are_told_apart(ifs, tmp_path):
+    report = ingest(
+        [ifs / "tp.grib", ifs / "mslp.nc"], tmp_path / "a.zarr", rain_covers=[12, 12, 2, 12], rain_window=12,
+        init_time="2022-08-17T00", qpe=ifs / "kma_gauges_202208.csv", progress=False,
+    )  # fmt: skip
+    ds = open_archive(report.archive)
+    table = pairs(ds, allow_none=True)
+    wet = int(table["lead_time"].isin([12, 24, 48]).sum())
+    assert 0 < wet < len(table)
+    assert f"{len(table)} forecasts with QPE of the same window, {wet} of them with NWP rain" in summary(ds)
+
+
 def test_kma_like_files(shared_data):
     folder = shared_data / "kma_like"
     with pytest.raises(ReaderError, match="falls with time"):
         read_nwp(folder)
     ds = read_nwp(folder, rain_covers=[12, 12, 2, 12])
+    assert ds.attrs["title"] == "rdaps_like_20220817_small.gb2, read with profile rdaps-um12"  # not a file of KMA
     assert ds["fields"].shape == (2, 5, 7, 224, 128)  # rain of the 00 UTC run, T, u and v of the 06 UTC run
     window = dict(zip(ds["lead_time"].values.tolist(), ds["rain_window"].values.tolist(), strict=True))
     assert [window[lead] for lead in (12, 24, 26, 48)] == [12, 12, 2, 12]

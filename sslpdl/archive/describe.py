@@ -56,7 +56,7 @@ def summary(ds: xr.Dataset) -> str:
         ("lead times", _leads(ds)),
         ("QPE", _qpe_line(ds)),
         *(("", line) for line in _gaps(ds["valid_time"].values if "qpe" in ds else np.zeros(0), "QPE")),
-        ("pairs", f"{len(pairs(ds, allow_none=True))} forecasts with QPE of the same window"),
+        ("pairs", _pairs(ds)),
         ("made", f"by sslpdl {ds.attrs.get('sslpdl_version', '?')} from {sources} source files"),
         ("size", _size(ds)),
         *(("problem", clause) for clause in found),
@@ -125,14 +125,37 @@ def _incomplete(ds: xr.Dataset) -> Iterator[str]:
 
 
 def _leads(ds: xr.Dataset) -> str:
-    leads, windows = ds["lead_time"].values, np.unique(ds["rain_window"].values)
+    leads, wet = ds["lead_time"].values, _rain_there(ds).any(axis=0)
+    if not ds.sizes["init_time"]:
+        wet = np.ones(leads.size, bool)
+    windows = np.unique(ds["rain_window"].values[wet])
     steps = np.unique(np.diff(leads))
     text = (
         f"{leads[0]} to {leads[-1]} h every {steps[0]} h"
         if steps.size == 1
         else ", ".join(f"{v}" for v in leads) + " h"
     )
-    return f"{leads.size}: {text}; rain over {', '.join(f'{w:g}' for w in windows)} h"
+    if not wet.any():
+        return f"{leads.size}: {text}; rain -"
+    dry = f", - (no rain) at {', '.join(f'{v}' for v in leads[~wet])} h" if not wet.all() else ""
+    return f"{leads.size}: {text}; rain over {', '.join(f'{w:g}' for w in windows)} h{dry}"
+
+
+def _rain_there(ds: xr.Dataset) -> NDArray[np.bool_]:
+    """Return which run and lead time (init_time, lead_time) has rain of the model."""
+    shape = (ds.sizes["init_time"], ds.sizes["lead_time"])
+    if "rain" not in ds["channel"].values:
+        return np.zeros(shape, bool)
+    if "fields_coverage" not in ds:
+        return np.ones(shape, bool)
+    there = ds["fields_coverage"].sel(channel="rain").transpose("init_time", "lead_time").values > 0
+    return np.asarray(there, bool)
+
+
+def _pairs(ds: xr.Dataset) -> str:
+    table = pairs(ds, allow_none=True)
+    with_rain = int(_rain_there(ds)[table["init"], table["lead"]].sum())
+    return f"{len(table)} forecasts with QPE of the same window, {with_rain} of them with NWP rain"
 
 
 def _qpe_line(ds: xr.Dataset) -> str:

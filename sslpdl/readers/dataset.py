@@ -12,7 +12,7 @@ from sslpdl.channels import CHANNELS
 from sslpdl.grid import Grid
 from sslpdl.readers.inventory import Covers
 from sslpdl.readers.nwp import Target
-from sslpdl.readers.plan import grid_by_name
+from sslpdl.readers.plan import grid_by_name, left_out
 from sslpdl.readers.runs import NwpRuns
 from sslpdl.readers.sources import Paths, expand
 
@@ -56,7 +56,8 @@ def read_nwp(
     runs = NwpRuns(expand(sources), profile=profile, channels=channels, init_time=init_time, rain_covers=rain_covers)
     wanted = runs.profile.grid if grid is None else grid
     place = runs.check_grid(None if wanted == "native" else grid_by_name(wanted))
-    target = Target(place, runs.channels, runs.lead_time, runs.rain_window(rain_window))
+    windows = runs.rain_window(rain_window)
+    target = Target(place, runs.channels, tuple(windows), tuple(windows.values()))
     results = [runs.read(time, target) for time in runs.init_times]
     lon, lat = place.lonlat()
     known = [CHANNELS[name] for name in target.channels]
@@ -76,5 +77,8 @@ def read_nwp(
             "lon": (("y", "x"), lon),
             "crs": ((), 0, place.to_attrs()),
         },
-        attrs={"title": runs.title, "notes": [note for _, notes in results for note in notes]},
+        attrs={
+            "title": runs.title,
+            "notes": [*left_out(runs, target.leads), *(note for _, notes in results for note in notes)],
+        },
     )

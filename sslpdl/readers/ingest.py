@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sslpdl.archive import ArchiveWriter
+from sslpdl.archive import ArchiveWriter, open_archive
 from sslpdl.errors import ArchiveError, ReaderError
 from sslpdl.files import explain_os_error, sha256
 from sslpdl.grid import Grid
 from sslpdl.progress import bar
 from sslpdl.readers.field import stamp
 from sslpdl.readers.inventory import Covers
+from sslpdl.readers.nwp import Target
 from sslpdl.readers.plan import Plan, Request, make_plan, valid_times
 from sslpdl.readers.qpe import QpeOptions, RainSource, Windows
 from sslpdl.readers.report import IngestReport
@@ -269,7 +270,7 @@ class _Ingest:
             grid=f"{target.grid.name} ({target.grid.shape[0]} rows, {target.grid.shape[1]} columns)",
             channels=target.channels,
             lead_time=target.leads,
-            rain_window=target.rain_window,
+            rain_window=_with_rain(self.path, target),
             qpe_window=plan.qpe_window,
             runs_written=self.runs_written,
             runs_kept=plan.runs_kept,
@@ -281,6 +282,15 @@ class _Ingest:
             megabytes=self.size / 1e6,
             seconds=seconds,
         )
+
+
+def _with_rain(path: Path, target: Target) -> tuple[float, ...]:
+    """Return the rain window at each lead time, NaN where no run of the archive has rain."""
+    ds = open_archive(path)
+    if "rain" not in target.channels or not ds.sizes["init_time"]:
+        return (float("nan"),) * len(target.leads)
+    there = (ds["fields_coverage"].sel(channel="rain") > 0).any("init_time").values
+    return tuple(np.where(there, target.rain_window, np.nan).tolist())
 
 
 def _skipped(source: RunSource | RainSource | None) -> list[tuple[Path, str]]:

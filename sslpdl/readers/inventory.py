@@ -62,7 +62,8 @@ class Run:
             if instant := [end for start, end in self.rain if start == end > 0 and end not in summed]:
                 raise ReaderError(
                     f"By its header, rain of the run of {stamp(self.init_time)} at +{instant[0]:g} h "
-                    f"({self.files[0].name}) covers no period; state the hours that each field covers (rain_covers)."
+                    f"({self.files[0].name}) covers no period; state the hours that each field covers (--rain-covers, "
+                    "rain_covers)."
                 )
             return {period: period for period in self.rain}
         counted = sorted(end for _, end in self.rain if end > 0)
@@ -71,7 +72,7 @@ class Run:
             twice = next(end for end in ends if counted.count(end) > 1)
             raise ReaderError(
                 f"The run of {stamp(self.init_time)} holds several rain sums at +{twice:g} h, so one stated window "
-                "cannot be meant for each; leave rain_covers out."
+                "cannot be meant for each; leave them out (--rain-covers, rain_covers)."
             )
         stated = stated_periods(ends, covers)
         return {period: stated[period[1]] for period in self.rain if period[1] > 0}

@@ -119,13 +119,13 @@ class LegacyRuns:
         """Return the arrays of a time."""
         return [self._files[name][init_time] for name in self.channels if init_time in self._files[name]]
 
-    def rain_window(self, wanted: float | None) -> tuple[float, ...]:
+    def rain_window(self, wanted: float | None) -> dict[int, float]:
         """Return the rain window: one hour, as published."""
         if wanted not in (None, 1.0):
             raise ReaderError(
                 f"Rain in the published layout is of 1 h; windows of {wanted:g} h cannot be made from it."
             )
-        return (1.0,)
+        return {0: 1.0}
 
     def read(self, init_time: np.datetime64, target: Target, *, skip_bad: bool = False) -> tuple[Values, list[str]]:
         """Return fields (1, channel, y, x) in physical units, and what is absent."""

@@ -179,6 +179,7 @@ def _times(
         start = init_time
     else:
         raise ReaderError(
-            f"{path} holds valid times but not the start of its run; state it (init_time, UTC) or read the GRIB files."
+            f"{path} holds valid times but not the start of its run; state it in UTC (--init-time, init_time) or read "
+            "the GRIB files."
         )
     return start, np.atleast_1d(valid.values).astype("datetime64[s]")

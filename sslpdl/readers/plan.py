@@ -25,7 +25,7 @@ from sslpdl.readers.qpe import QpeOptions, RainSource, Windows, open_qpe
 from sslpdl.readers.runs import NwpRuns, RunSource
 from sslpdl.readers.sources import Paths, expand
 
-__all__ = ["Plan", "Request", "grid_by_name", "make_plan", "valid_times"]
+__all__ = ["Plan", "Request", "grid_by_name", "left_out", "make_plan", "valid_times"]
 
 Times = NDArray[np.datetime64]
 
@@ -244,8 +244,9 @@ def _target(
 ) -> tuple[Target, list[str]]:
     if stored is None:
         assert runs is not None and goal is not None  # files are passed over only for an archive that is there
-        target = Target(goal, runs.channels, runs.lead_time, runs.rain_window(rain_window))
-        return target, _mixed(target)
+        windows = runs.rain_window(rain_window)
+        target = Target(goal, runs.channels, tuple(windows), tuple(windows.values()))
+        return target, _mixed(target) + left_out(runs, target.leads)
     target = stored.target
     if goal is not None and not goal.same_cells(target.grid):
         raise ReaderError(
@@ -256,10 +257,20 @@ def _target(
         raise ReaderError(f"{stored.path} has another rain window than {rain_window:g} h; make another archive.")
     if runs is None:
         return target, []
-    if more := sorted(set(runs.lead_time) - set(target.leads)):
-        raise ReaderError(f"The files hold lead times that {stored.path} lacks (+{more[0]} h); make another archive.")
+    wanted = target.rain_window[0] if len(set(target.rain_window)) == 1 else None
+    # a lead time at which the files have no field over the archive's window is left out, as when it was made
+    more = set(runs.lead_time) - set(target.leads)
+    if more and (more := more & set(runs.rain_window(wanted))):
+        raise ReaderError(f"The files hold lead times that {stored.path} lacks (+{min(more)} h); make another archive.")
     extra = [name for name in runs.channels if name not in target.channels]
-    return target, [f"{name} is in the files but not among the channels of {stored.path}" for name in extra]
+    notes = [f"{name} is in the files but not among the channels of {stored.path}" for name in extra]
+    return target, notes + left_out(runs, target.leads)
+
+
+def left_out(runs: RunSource, leads: Sequence[int]) -> list[str]:
+    """Return a sentence about the lead times of the files at which the result has no field."""
+    absent = [lead for lead in runs.lead_time if lead not in leads]
+    return [f"no field at {', '.join(f'+{lead} h' for lead in absent)} as asked for: left out"] if absent else []
 
 
 def _mixed(target: Target) -> list[str]:
@@ -284,7 +295,7 @@ def _qpe_window(wanted: float | None, target: Target, stored: _Stored | None, ra
         listed = ", ".join(f"{window:g} h" for window in sorted(windows))
         raise ReaderError(
             f"Rain windows differ between lead times ({listed}), so the window of observed rain is open; state it "
-            "(qpe_window), or ask for one rain window (rain_window)."
+            "(--qpe-window, qpe_window), or ask for one rain window (--rain-window, rain_window)."
         )
     return windows.most_common(1)[0][0]
 

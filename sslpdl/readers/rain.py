@@ -172,6 +172,6 @@ def compose(way: Way, sums: Callable[[Period], NDArray[np.float32]], *, what: st
             cause = "is a sum that falls with time, so each field is probably the rain of its own window"
         raise ReaderError(
             f"Rain of {what} (from {periods}) {cause}: {share:.0%} of the cells are below -{FALL} mm; "
-            "state the hours that each rain field covers (rain_covers) if its header is wrong."
+            "state the hours that each rain field covers (--rain-covers, rain_covers) if its header is wrong."
         )
     return np.maximum(rain, 0.0).astype(np.float32)

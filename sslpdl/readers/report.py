@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 
 from sslpdl.channels import CANONICAL
@@ -30,7 +31,7 @@ class IngestReport:
     lead_time : tuple of int
         Lead times of the archive in hours.
     rain_window : tuple of float
-        Rain window in hours at each lead time.
+        Rain window in hours at each lead time; NaN where no run has rain.
     qpe_window : float
         Window of the observed rain in hours.
     runs_written, runs_kept : int
@@ -71,17 +72,13 @@ class IngestReport:
 
     def __str__(self) -> str:
         """Return the report for the command line."""
-        windows = sorted(set(self.rain_window))
         rate = self.megabytes / max(self.seconds, 1e-9)
-        rain = f"{windows[0]:g} h" if len(windows) == 1 else ", ".join(
-            f"+{lead} h: {window:g} h" for lead, window in zip(self.lead_time, self.rain_window, strict=True)
-        )  # fmt: skip
         lines = [
             f"{self.archive}: {self.title}",
             f"  grid         {self.grid}",
             f"  channels     {len(self.channels)}: {' '.join(self.channels)}",
             f"  lead times   {_span(self.lead_time)}",
-            f"  rain window  {rain}",
+            f"  rain window  {_windows(self.lead_time, self.rain_window)}",
             f"  runs         {self.runs_written} written, {self.runs_kept} there before",
             f"  QPE          {self.qpe_written} times written, {self.qpe_kept} before, window {self.qpe_window:g} h",
             f"  read         {self.megabytes:.1f} MB in {self.seconds:.1f} s ({rate:.0f} MB/s)",
@@ -92,6 +89,20 @@ class IngestReport:
         lines += _listed(f"{len(self.notes)} notes", self.notes)
         lines += _listed(f"{len(self.skipped)} files skipped", [reason for _, reason in self.skipped])
         return "\n".join(lines)
+
+
+def _windows(leads: tuple[int, ...], windows: tuple[float, ...]) -> str:
+    known = {window for window in windows if not isnan(window)}
+    if not known:
+        return "- (no rain)"
+    dry = [lead for lead, window in zip(leads, windows, strict=True) if isnan(window)]
+    if len(known) == 1:
+        return f"{known.pop():g} h" + (f"; - (no rain) at {_span(tuple(dry))}" if dry else "")
+    listed = (
+        f"+{lead} h: -" if isnan(window) else f"+{lead} h: {window:g} h"
+        for lead, window in zip(leads, windows, strict=True)
+    )
+    return ", ".join(listed) + (" (- no rain)" if dry else "")
 
 
 def _span(leads: tuple[int, ...]) -> str:

@@ -15,7 +15,7 @@ from sslpdl.readers.field import stamp
 from sslpdl.readers.inventory import Covers, take_inventory
 from sslpdl.readers.nwp import Target, read_run
 from sslpdl.readers.qpe import refuse_apart
-from sslpdl.readers.rain import choose_windows
+from sslpdl.readers.rain import choose_windows, window_path
 
 __all__ = ["NwpRuns", "RunSource"]
 
@@ -33,8 +33,8 @@ class RunSource(Protocol):
         """Return the files of a run."""
         ...
 
-    def rain_window(self, wanted: float | None) -> tuple[float, ...]:
-        """Return the rain window in hours at each lead time."""
+    def rain_window(self, wanted: float | None) -> dict[int, float]:
+        """Return the rain window in hours at each lead time that has a field."""
         ...
 
     def read(
@@ -74,7 +74,8 @@ class NwpRuns:
         if channels is not None:
             self._inventory.require(channels)
         self.profile = self._inventory.options.profile
-        self.title = self.profile.title
+        # a profile fits files of other producers too, so it says how they were read, not where they come from
+        self.title = f"{self._inventory.runs[0].files[0].name}, read with profile {self.profile.name}"
         self.channels = tuple(name for name in self._inventory.channels if channels is None or name in channels)
         self.lead_time = self._inventory.lead_time
         self.init_times = np.array([run.init_time for run in self._inventory.runs], "datetime64[s]")
@@ -87,13 +88,22 @@ class NwpRuns:
         """Return the files with fields of a run."""
         return self._runs[init_time].files
 
-    def rain_window(self, wanted: float | None = None) -> tuple[float, ...]:
-        """Return the rain window in hours at each lead time, as :func:`sslpdl.readers.rain.choose_windows` finds it."""
-        options = self._inventory.options
+    def rain_window(self, wanted: float | None = None) -> dict[int, float]:
+        """Return the rain window in hours at each lead time that has a field, as ``choose_windows`` finds it.
+
+        A lead time that has neither another of the channels nor rain over that window is left out.
+        """
+        runs, options = self._inventory.runs, self._inventory.options
+        others = set().union(*(leads for run in runs for name, leads in run.leads.items() if name in self.channels))
         if "rain" not in self.channels:
-            return (wanted or 1.0,) * len(self.lead_time)
-        sums = [set(run.periods(options.rain_covers).values()) for run in self._inventory.runs]
-        return tuple(choose_windows(sums, self.lead_time, wanted).tolist())
+            return {lead: wanted or 1.0 for lead in self.lead_time if lead in others}
+        sums = [set(run.periods(options.rain_covers).values()) for run in runs]
+        windows = choose_windows(sums, self.lead_time, wanted).tolist()
+        return {
+            lead: window
+            for lead, window in zip(self.lead_time, windows, strict=True)
+            if lead in others or any(window_path(periods, lead - window, lead) for periods in sums)
+        }
 
     def check_grid(self, target: Grid | None) -> Grid:
         """Return the grid of the result; None asks for the files' own.
