@@ -193,18 +193,53 @@ def test_tables_of_the_report_agree_with_the_counts(folder: Path) -> None:
     }  # fmt: skip
 
 
+def test_reliability_is_written_by_lead_time(folder: Path) -> None:
+    table = pd.read_csv(folder / "reliability.csv")
+    assert set(table["model"]) == {"humid", "climatology"}
+    leads = [name for name in dict.fromkeys(table["lead_time"]) if name != "all"]
+    assert len(leads) == 4
+    sums = table.groupby([table["lead_time"] == "all", "model", "threshold", "bin"])[["n", "events"]].sum()
+    pd.testing.assert_frame_equal(sums.loc[True], sums.loc[False])
+    assert sums.loc[(True, "humid", 0.1), "n"].sum() == 720
+    known = table[table["n"] > 0]
+    np.testing.assert_allclose(known["frequency"], known["events"] / known["n"])
+    counts = verify.read_counts(folder / "counts.npz")
+    last = verify.reliability_table(counts, leads=counts["lead_time"].values[-1:].tolist()).query("model == 'humid'")
+    ours = table[(table["lead_time"] == leads[-1]) & (table["model"] == "humid")]
+    np.testing.assert_array_equal(ours["n"], last["n"])
+    np.testing.assert_allclose(ours["probability"], last["probability"])
+
+
+def test_the_page_tells_scores_by_lead_time(folder: Path) -> None:
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    part = text[text.index("By lead time") : text.index("Diagrams")]
+    table = pd.read_csv(folder / "scores.csv").query("region == 'all' and lead_time != 'all'")
+    for lead_time in table["lead_time"].unique():
+        assert f'<th scope="row">{lead_time}</th>' in part
+    for score in ("csi", "frequency_bias", "brier", "miou_3", "miou_wet"):
+        for value in table[(table["score"] == score) & (table["model"] == "humid")]["value"].dropna():
+            assert f">{value:.3f}" in part, score
+    for title in ("CSI", "Bias", "Brier score", "mIoU (3 classes)", "mIoU wet", ">n</th>"):
+        assert title in part, title
+    assert "Reliability by lead time" in text
+    assert (folder / "reliability_by_lead.png").exists()
+
+
 def test_a_report_replaces_a_report_and_nothing_else(
     archive: xr.Dataset, predicted: xr.Dataset, folder: Path, tmp_path: Path
 ) -> None:
     counts = verify.count(archive, {"humid": predicted, "raw": "raw"})
     before = (folder / "index.html").read_text(encoding="utf-8")
-    verify.report(counts, folder, replicates=0)
+    with pytest.raises(VerifyError, match="exists already; choose another name or remove it"):
+        verify.evaluate(archive, forecasts={"humid": predicted}, out=folder)
+    assert (folder / "index.html").read_text(encoding="utf-8") == before
+    verify.report(counts, folder, replicates=0, overwrite=True)
     assert (folder / "index.html").read_text(encoding="utf-8") != before
     assert not (folder / "case_10mm.png").exists()
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "mine.txt").write_text("mine")
     with pytest.raises(VerifyError, match="no report"):
-        verify.report(counts, tmp_path / "letters")
+        verify.report(counts, tmp_path / "letters", overwrite=True)
     assert [p.name for p in tmp_path.rglob("*")] == ["letters", "mine.txt"]
     (tmp_path / "file").write_text("")
     with pytest.raises(SslpdlError):

@@ -12,7 +12,7 @@ from sslpdl.plots.palettes import PALETTES, PROBABILITY, RAIN, RAIN_SAFE, Palett
 
 if TYPE_CHECKING:
     from sslpdl.plots.density_labels import label_curves
-    from sslpdl.plots.diagrams import performance, reliability, score_by_lead
+    from sslpdl.plots.diagrams import performance, reliability, reliability_by_lead, score_by_lead
     from sslpdl.plots.fields import field_map
     from sslpdl.plots.maps import class_map, new_map, time_label
     from sslpdl.plots.side_by_side import panels
@@ -29,6 +29,7 @@ _WHERE = {
     "performance": "diagrams",
     "png": "style",
     "reliability": "diagrams",
+    "reliability_by_lead": "diagrams",
     "score_by_lead": "diagrams",
     "time_label": "maps",
 }
@@ -49,6 +50,7 @@ __all__ = [
     "performance",
     "png",
     "reliability",
+    "reliability_by_lead",
     "score_by_lead",
     "time_label",
 ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["performance", "reliability", "score_by_lead"]
+__all__ = ["performance", "reliability", "reliability_by_lead", "score_by_lead"]
 
 TITLES = {
     "csi": "CSI",
@@ -77,6 +77,60 @@ def reliability(table: pd.DataFrame, *, window: float, caption: str = "") -> Pic
             upper.set_ylabel("observed frequency")
             lower.set_ylabel("forecasts")
             upper.legend(loc="upper left")
+    annotate(figure, caption)
+    return figure
+
+
+@styled
+def reliability_by_lead(table: pd.DataFrame, *, window: float, caption: str = "") -> Picture:
+    """Draw reliability diagrams by lead time, one column per threshold and a pair of rows per model.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `sslpdl.verify.reliability_by_lead`; the group ``"all"`` is drawn black and dashed where there are others.
+    window : float
+        Length of the rain window in hours.
+    caption : str, optional
+        What the data are.
+
+    Returns
+    -------
+    Picture
+        One line per lead-time group, from dark (early) to bright (late), and the number of forecasts in each bin
+        below; the legend tells the number of cells of each group.
+    """
+    from matplotlib import colormaps
+
+    thresholds = sorted(table["threshold"].unique())
+    models = list(dict.fromkeys(table["model"]))
+    groups = list(dict.fromkeys(table["lead_time"]))
+    single = [group for group in groups if group != "all"]
+    shades = colormaps["viridis"](np.linspace(0.0, 0.88, max(len(single), 1)))
+    colours = {"all": INK} | {group: shades[k] for k, group in enumerate(single)}
+    figure = Picture(figsize=(max(3.1 * len(thresholds), 4.2) + 1.6, 4.5 * len(models)))
+    axes = figure.subplots(
+        2 * len(models), len(thresholds), height_ratios=[3, 1] * len(models), squeeze=False, sharex=True
+    )
+    for row, model in enumerate(models):
+        for column, threshold in enumerate(thresholds):
+            upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
+            part = table[(table["model"] == model) & (table["threshold"] == threshold)]
+            upper.plot([0, 1], [0, 1], color=INK, linewidth=0.8)
+            for group, rows in part.groupby("lead_time", sort=False):
+                known = rows[rows["n"] > 0]
+                line: dict[str, Any] = {"color": colours[str(group)], "linestyle": "--" if group == "all" else "-"}
+                label = f"{group}: n = {int(rows['n'].sum()):,}"
+                upper.plot(known["probability"], known["frequency"], marker=".", linewidth=1.2, label=label, **line)
+                lower.plot(known["probability"], known["n"], marker=".", linewidth=1.0, **line)
+            upper.set_xlim(-0.02, 1.02)
+            upper.set_ylim(-0.02, 1.02)
+            upper.set_title(f"{model}, {_threshold_text(threshold, window)}")
+            _decades(lower, part["n"].to_numpy())
+            lower.set_xlabel("forecast probability")
+        axes[2 * row, 0].set_ylabel("observed frequency")
+        axes[2 * row + 1, 0].set_ylabel("forecasts")
+        axes[2 * row, -1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="lead time")
     annotate(figure, caption)
     return figure
 

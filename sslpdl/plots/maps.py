@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator
 from sslpdl import data
 from sslpdl.grid import Grid
 from sslpdl.plots.palettes import Palette
-from sslpdl.plots.style import INK, MUTED, Picture, styled
+from sslpdl.plots.style import INK, MUTED, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -205,16 +205,3 @@ def class_legend(ax: Axes, palette: Palette, *, units: str | None = None, missin
         ax.text(1.25, low + 0.5, "no data", va="center", ha="left", fontsize=7)
     ax.set_xlim(0, 3.2)
     ax.set_ylim(low - 0.2, n + 1.4)
-
-
-@styled
-def single_map(grid: Grid, values: ArrayLike, palette: Palette, *, title: str, units: str | None = None) -> Picture:
-    """Return a figure with one map of classes and its legend."""
-    rows, columns = grid.shape
-    figure = Picture(figsize=(5.2 * columns / rows + 1.4, 5.6))
-    ax, legend = figure.subplots(1, 2, width_ratios=[12, 1.3])
-    new_map(ax, grid)
-    class_map(ax, grid, values, palette)
-    ax.set_title(title)
-    class_legend(legend, palette, units=units)
-    return figure

@@ -107,6 +107,7 @@ def _verify(archive: Path, test: Path, settings: Mapping[str, Any], model: Path,
         split="test runs, not seen in training",
         progress=progress,
         show=progress,
+        overwrite=True,
     )
 
 

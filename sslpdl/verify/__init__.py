@@ -7,7 +7,7 @@ resampling gives the same score; scores are computed from pooled counts and neve
 from __future__ import annotations
 
 from sslpdl.verify.bins import EDGES, RELIABILITY_EDGES, quantise
-from sslpdl.verify.calibration import reliability_table
+from sslpdl.verify.calibration import reliability_by_lead, reliability_table
 from sslpdl.verify.climatology import base_rate, with_climatology
 from sslpdl.verify.counting import Counter
 from sslpdl.verify.decision import best_threshold, decision_curve
@@ -36,6 +36,7 @@ __all__ = [
     "merge",
     "quantise",
     "read_counts",
+    "reliability_by_lead",
     "reliability_table",
     "report",
     "scores",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sslpdl.verify.bins import ONE, RELIABILITY_EDGES
 from sslpdl.verify.formulas import ratio
-from sslpdl.verify.pooling import daily_sums, resampling_weights
+from sslpdl.verify.pooling import daily_sums, lead_groups, resampling_weights
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["reliability_table"]
+__all__ = ["reliability_by_lead", "reliability_table"]
 
 
 def reliability_table(
@@ -45,8 +45,8 @@ def reliability_table(
     -------
     DataFrame
         One row per model, threshold and bin: ``bin`` (lower edge, closed; a bin ends below the next edge, the last one
-        at 1 with 1), ``n`` cells, mean forecast ``probability``, observed ``frequency``, consistency bar ``low`` to
-        ``high``, and ``base_rate``.
+        at 1 with 1), ``n`` cells, ``events`` observed, mean forecast ``probability``, observed ``frequency``,
+        consistency bar ``low`` to ``high``, and ``base_rate``.
 
     Notes
     -----
@@ -75,9 +75,50 @@ def reliability_table(
     index = pd.MultiIndex.from_product(axes, names=["model", "threshold", "bin"])
     base_rate = np.broadcast_to(ratio(events.sum(-1), n.sum(-1))[..., None], n.shape)
     columns = {
-        "n": n, "probability": probability, "frequency": frequency, "low": low, "high": high, "base_rate": base_rate,
+        "n": n, "events": events, "probability": probability, "frequency": frequency, "low": low, "high": high,
+        "base_rate": base_rate,
     }  # fmt: skip
     return pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=index).reset_index()
+
+
+def reliability_by_lead(
+    counts: xr.Dataset,
+    *,
+    region: str | None = None,
+    groups: Mapping[str, Sequence[int]] | None = None,
+    replicates: int = 1000,
+    block_days: int = 1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return the reliability of every model and threshold by groups of lead times.
+
+    Parameters
+    ----------
+    counts : Dataset
+        From `count`.
+    region : str, optional
+        The first one by default.
+    groups : mapping of str to lead times, optional
+        Lead times to pool; by default those of `scores`: all of them, and each one or spans of six hours.
+    replicates, block_days, seed
+        Of the resampling, as in `scores`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `reliability_table` with ``lead_time``, the name of the group, after the threshold.
+    """
+    import pandas as pd
+
+    groups = groups or {name: leads.tolist() for name, leads in lead_groups(counts).items()}
+    tables = []
+    for name, leads in groups.items():
+        table = reliability_table(
+            counts, region=region, leads=leads, replicates=replicates, block_days=block_days, seed=seed
+        )
+        table.insert(2, "lead_time", name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _model_first(values: NDArray[np.int64]) -> NDArray[np.int64]:

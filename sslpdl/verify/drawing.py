@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl import plots
-from sslpdl.verify.calibration import reliability_table
+from sslpdl.verify.calibration import reliability_by_lead
 from sslpdl.verify.climatology import CLIMATOLOGY
 from sslpdl.verify.decision import decision_curve
 
@@ -17,26 +17,50 @@ if TYPE_CHECKING:
 
     from sslpdl.plots import Picture
 
-__all__ = ["case_figures", "diagrams", "wettest_case"]
+__all__ = ["case_figures", "diagrams", "probabilistic", "reliability", "wettest_case"]
 
 
-def diagrams(counts: xr.Dataset, table: pd.DataFrame, *, replicates: int, block_days: int, seed: int) -> dict[str, Any]:
-    """Return the diagrams of the first region by file name; probabilities only where there is a probabilistic model."""
+def probabilistic(counts: xr.Dataset) -> list[str]:
+    """Return the names of the models whose forecasts are probabilities; climatology is none of them."""
+    kinds = zip(counts["model"].values.tolist(), counts["kind"].values.tolist(), strict=True)
+    return [str(name) for name, kind in kinds if kind == "probability"]
+
+
+def reliability(counts: xr.Dataset, *, replicates: int, block_days: int, seed: int) -> pd.DataFrame | None:
+    """Return the reliability by lead time of the first region, climatology last; None without probabilistic models."""
+    forecasts = probabilistic(counts)
+    if not forecasts:
+        return None
+    shown = [*forecasts, *(name for name in (CLIMATOLOGY,) if name in counts["model"].values)]
+    return reliability_by_lead(counts.sel(model=shown), replicates=replicates, block_days=block_days, seed=seed)
+
+
+def diagrams(
+    counts: xr.Dataset,
+    table: pd.DataFrame,
+    *,
+    reliable: pd.DataFrame | None = None,
+    replicates: int,
+    block_days: int,
+    seed: int,
+) -> dict[str, Picture]:
+    """Return the diagrams of the first region by file name; `reliable` is what `reliability` returned, if known."""
+    if reliable is None:
+        reliable = reliability(counts, replicates=replicates, block_days=block_days, seed=seed)
     window = float(counts.attrs["rain_window"])
     region = str(counts["region"].values[0])
     text = caption(counts)
     part = table[table["region"] == region]
-    models = dict(zip(counts["model"].values.tolist(), counts["kind"].values.tolist(), strict=True))
-    forecasts = [name for name, kind in models.items() if kind == "probability"]
+    forecasts = probabilistic(counts)
     figures: dict[str, Picture] = {}
-    if forecasts:
-        shown = [name for name in models if name in forecasts or name == CLIMATOLOGY]
-        reliable = reliability_table(
-            counts.sel(model=shown), replicates=replicates, block_days=block_days, seed=seed, region=region
-        )
-        figures["reliability"] = plots.reliability(reliable, window=window, caption=text)
+    if reliable is not None:
+        pooled = reliable[reliable["lead_time"] == "all"]
+        figures["reliability"] = plots.reliability(pooled, window=window, caption=text)
+        if reliable["lead_time"].nunique() > 1:
+            by_lead = reliable[reliable["model"].isin(forecasts)]
+            figures["reliability_by_lead"] = plots.reliability_by_lead(by_lead, window=window, caption=text)
     curves = decision_curve(counts.sel(model=forecasts), region=region) if forecasts else None
-    points = _points(part[part["lead_time"] == "all"], list(models))
+    points = _points(part[part["lead_time"] == "all"], [str(name) for name in counts["model"].values])
     figures["performance"] = plots.performance(points, window=window, curves=curves, caption=text)
     for score in ("csi", "frequency_bias", "bss_climatology"):
         if (part["score"] == score).any():

@@ -16,7 +16,7 @@ from sslpdl.errors import VerifyError
 from sslpdl.forecast import open_forecast, run
 from sslpdl.verify.climatology import CLIMATOLOGY, with_climatology
 from sslpdl.verify.reading import RAW, count
-from sslpdl.verify.reporting import report
+from sslpdl.verify.reporting import check_free, report
 from sslpdl.verify.table import scores
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def evaluate(
     block_days: int = 1,
     progress: bool = False,
     show: bool = True,
+    overwrite: bool = False,
 ) -> Path:
     """Verify forecasts against QPE beside raw NWP and climatology, and write a report.
 
@@ -73,6 +74,8 @@ def evaluate(
         Show progress bars.
     show : bool, default True
         Print a compact table.
+    overwrite : bool, default False
+        Replace an earlier report in `out`.
 
     Returns
     -------
@@ -82,8 +85,9 @@ def evaluate(
     Raises
     ------
     VerifyError
-        If nothing can be compared, or the report cannot be written.
+        If nothing can be compared, or the report cannot be written or is there already.
     """
+    check_free(Path(out), overwrite=overwrite)  # before hours of forecasting
     source = open_archive(archive) if isinstance(archive, str | os.PathLike) else archive
     with _opened(source, model, forecasts, progress=progress) as opened:
         models: dict[str, xr.Dataset | str] = dict(opened)
@@ -96,7 +100,14 @@ def evaluate(
         counts = with_climatology(counts, climatology, source=climatology_source)
         forecast = next(iter(opened.values()), None)
         page = report(
-            counts, out, archive=source, forecast=forecast, split=split, replicates=replicates, block_days=block_days
+            counts,
+            out,
+            archive=source,
+            forecast=forecast,
+            split=split,
+            replicates=replicates,
+            block_days=block_days,
+            overwrite=overwrite,
         )
     if show:
         from rich.console import Console

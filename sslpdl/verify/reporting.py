@@ -14,39 +14,16 @@ import numpy as np
 from sslpdl import plots
 from sslpdl.errors import VerifyError
 from sslpdl.files import atomic_directory, explain_os_error
-from sslpdl.verify import page
-from sslpdl.verify.drawing import case_figures, diagrams, is_synthetic, wettest_case
+from sslpdl.verify import page, sections
+from sslpdl.verify.drawing import case_figures, diagrams, is_synthetic, reliability, wettest_case
 from sslpdl.verify.merging import write_counts
-from sslpdl.verify.table import RAW, scores, three_classes
+from sslpdl.verify.table import scores, three_classes
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["report"]
-
-_YES_NO = {
-    "csi": "CSI",
-    "f1": "F1",
-    "precision": "Precision",
-    "recall": "Recall = POD",
-    "far": "FAR",
-    "frequency_bias": "Bias",
-    "ets": "ETS",
-    "hss": "HSS",
-}
-_PROBABILITY = {
-    "brier": "Brier score",
-    "bss_climatology": "BSS vs climatology",
-    "bss_raw": "BSS vs raw",
-    "ece": "ECE",
-    "ece_from_5_percent": "ECE, P ≥ 5 %",
-}
-# scores of which less is better
-_LESS = {"brier", "ece", "ece_from_5_percent", "rps"}
-# scores that a forecast can raise by saying yes more or less often are not called better or worse
-_NOT_JUDGED = {"precision", "recall", "far", "frequency_bias"}
-_REGIONS = {"all": "all verified cells", "land": "land", "sea": "sea", "capital_area": "capital area"}
+__all__ = ["check_free", "report"]
 
 
 def report(
@@ -59,6 +36,7 @@ def report(
     replicates: int = 1000,
     block_days: int = 1,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> Path:
     """Write the report of a verification into a folder.
 
@@ -67,14 +45,16 @@ def report(
     counts : Dataset
         From `count`.
     out : path
-        The folder: ``index.html`` (self-contained), ``scores.csv``, ``scores.json``, ``counts.npz`` and the pictures as
-        PNG.  An earlier report there is replaced, anything else is left alone and refused.
+        The folder: ``index.html`` (self-contained), ``scores.csv``, ``scores.json``, ``reliability.csv`` (where a
+        forecast is probabilistic), ``counts.npz`` and the pictures as PNG.
     archive, forecast : Dataset, optional
         To draw maps of the wettest case.
     split : str, optional
         Which part of the data this is, in words, such as ``"test: June to September 2022"``.
     replicates, block_days, seed
         Of the intervals, see `scores`.
+    overwrite : bool, default False
+        Replace an earlier report; a folder that holds anything else is refused all the same.
 
     Returns
     -------
@@ -84,22 +64,23 @@ def report(
     Raises
     ------
     VerifyError
-        If the folder holds something else or cannot be written.
+        If the folder holds anything that may not be replaced, or cannot be written.
     """
     out = Path(out)
-    earlier = out.is_dir() and ((out / "scores.json").exists() or not any(out.iterdir()))
-    if out.exists() and not earlier:
-        raise VerifyError(f"{out} exists and is no report; choose another folder.")
+    check_free(out, overwrite=overwrite)
     options = {"replicates": replicates, "block_days": block_days, "seed": seed}
     table = scores(counts, **options)  # type: ignore[arg-type]
-    figures = diagrams(counts, table, **options)
+    reliable = reliability(counts, **options)
+    figures = diagrams(counts, table, reliable=reliable, **options)
     if archive is not None and forecast is not None:
         figures |= case_figures(archive, forecast, counts, classes=three_classes(counts["threshold"].values.tolist()))
     pictures = {name: plots.png(picture) for name, picture in figures.items()}
     about = _about(counts, table, split, options)
     try:
-        with atomic_directory(out, overwrite=earlier) as work:
+        with atomic_directory(out, overwrite=True) as work:
             table.to_csv(work / "scores.csv", index=False, lineterminator="\n")
+            if reliable is not None:
+                reliable.to_csv(work / "reliability.csv", index=False, lineterminator="\n")
             document = {"about": about, "scores": _records(table)}
             (work / "scores.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
             write_counts(counts, work / "counts.npz")
@@ -109,6 +90,16 @@ def report(
     except OSError as error:
         raise VerifyError(f"the report cannot be written: {explain_os_error(error, out)}.") from error
     return out / "index.html"
+
+
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """Raise `VerifyError` if a report may not be written to a folder: an empty one, or none, is always free."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "scores.json").is_file():
+        raise VerifyError(f"{out} exists already and is no report; choose another name.")
+    if not overwrite:
+        raise VerifyError(f"{out} exists already; choose another name or remove it.")
 
 
 def _about(counts: xr.Dataset, table: pd.DataFrame, split: str, options: Mapping[str, int]) -> dict[str, str]:
@@ -179,14 +170,18 @@ def _page(counts: xr.Dataset, table: pd.DataFrame, pictures: Mapping[str, bytes]
             "interval of the paired difference leaves out zero.")  # fmt: skip
     body += [
         f"<h2>Yes or no: is {window:g}-h rain at least the threshold?</h2>",
-        _by_threshold(table, first, models, _YES_NO, note),
+        sections.by_threshold(table, first, models, sections.YES_NO, note),
         "<h2>Probabilities</h2>",
-        _by_threshold(table, first, models, _PROBABILITY, "Raw NWP as a forecast of probability 0 or 1. " + note),
-        _classes(table, first, models),
+        sections.by_threshold(
+            table, first, models, sections.PROBABILITY, "Raw NWP as a forecast of probability 0 or 1. " + note
+        ),
+        sections.classes(table, first, models),
     ]
     texts = {
         "reliability": "Reliability and number of forecasts. Bars on the diagonal: where a reliable forecast would lie "
         "in 95 % of samples like this one. Dashed: base rate. Shaded: forecasts that add to skill against climatology.",
+        "reliability_by_lead": "Reliability by lead time, with the number of forecasts in each bin below and the cells "
+        "of each group in the legend. Dashed: all lead times. Consistency bars are in reliability.csv.",
         "performance": "Precision and recall at the decision threshold with 95 % intervals; curves: other decision "
         "thresholds of the same probabilities. Curved lines: CSI; rays: frequency bias.",
         "csi_by_lead": "CSI by lead time with 95 % intervals.",
@@ -199,7 +194,7 @@ def _page(counts: xr.Dataset, table: pd.DataFrame, pictures: Mapping[str, bytes]
     case = (f"The case with most cells of at least {highest:g} mm per {window:g} h: run "
             f"{np.datetime_as_string(init, unit='h')} UTC + {lead} h. One case proves nothing; it shows what the "
             "numbers are about.")  # fmt: skip
-    body.append("<h2>Diagrams</h2>")
+    body += [sections.by_lead(table, first, models), "<h2>Diagrams</h2>"]
     body += [page.figure(pictures[k], alt=texts[k], text=texts[k]) for k in texts if k in pictures]
     maps = [name for name in pictures if name not in texts]
     if maps:
@@ -207,81 +202,5 @@ def _page(counts: xr.Dataset, table: pd.DataFrame, pictures: Mapping[str, bytes]
         body += [
             page.figure(pictures[name], alt=f"{case} Maps, {name.removeprefix('case_')}.", text=case) for name in maps
         ]
-    body += [_by_region(counts, table, models), "<h2>How this was computed</h2>", page.facts(about)]
+    body += [sections.by_region(counts, table, models), "<h2>How this was computed</h2>", page.facts(about)]
     return page.page(title, body)
-
-
-def _by_threshold(table: pd.DataFrame, region: str, models: list[str], titles: Mapping[str, str], caption: str) -> str:
-    """Return a table of scores by threshold and model for all lead times."""
-    part = table[(table["region"] == region) & (table["lead_time"] == "all") & table["threshold"].notna()]
-    names = [name for name in titles if (part["score"] == name).any()]
-    rows: list[list[str]] = []
-    groups: list[int] = []
-    for threshold, by_threshold in part.groupby("threshold"):
-        groups.append(len(rows))
-        for model in models:
-            cells = by_threshold[by_threshold["model"] == model].set_index("score")
-            events = int(cells["events"].iloc[0])
-            head = [f"&ge;&nbsp;{threshold:g}&nbsp;mm", escape(model)]
-            rows.append([*head, *(_value(cells.loc[name].to_dict(), name) for name in names), f"{events:,}"])
-    head = ["Threshold", "Model", *(titles[name] for name in names), "Events"]
-    caption = f"n = {int(part['n'].iloc[0]):,} cells in every row. {caption}"
-    return page.table(head, rows, caption=caption, groups=groups, text=2)
-
-
-def _classes(table: pd.DataFrame, region: str, models: list[str]) -> str:
-    """Return the table of class scores and RPS for all lead times."""
-    part = table[(table["region"] == region) & (table["lead_time"] == "all") & table["threshold"].isna()]
-    names = list(dict.fromkeys(part["score"]))
-    rows = []
-    for model in models:
-        cells = part[part["model"] == model].set_index("score")
-        values = [_value(cells.loc[name].to_dict(), name) for name in names]
-        rows.append([escape(model), *values, f"{int(cells['n'].iloc[0]):,}"])
-    head = ["Model", *(_class_title(name) for name in names), "Cells"]
-    caption = "Classes: intersection over union, its mean over all and over the wet classes; RPS over all thresholds."
-    return f"<h2>Rain classes</h2>{page.table(head, rows, caption=caption)}"
-
-
-def _class_title(name: str) -> str:
-    fixed = {"rps": "RPS", "rpss_climatology": "RPSS vs climatology", "rpss_raw": "RPSS vs raw", "miou_wet": "mIoU wet"}
-    if name in fixed:
-        return fixed[name]
-    return f"mIoU ({name[5:]} classes)" if name.startswith("miou_") else name.replace("iou", "IoU").replace(">=", "≥")
-
-
-def _by_region(counts: xr.Dataset, table: pd.DataFrame, models: list[str]) -> str:
-    """Return CSI by region."""
-    regions = [str(region) for region in counts["region"].values]
-    part = table[(table["score"] == "csi") & (table["lead_time"] == "all")]
-    rows: list[list[str]] = []
-    groups: list[int] = []
-    for region in regions:
-        groups.append(len(rows))
-        for threshold in sorted(part["threshold"].unique()):
-            cells = part[(part["region"] == region) & (part["threshold"] == threshold)].set_index("model")
-            some = cells.iloc[0]
-            head = [escape(_REGIONS.get(region, region)), f"&ge;&nbsp;{threshold:g}&nbsp;mm"]
-            values = [_value(cells.loc[model].to_dict(), "csi") for model in models]
-            rows.append([*head, *values, f"{int(some['events']):,}", f"{int(some['n']):,}"])
-    head = ["Region", "Threshold", *models, "Events", "Cells"]
-    tables = page.table(head, rows, caption="CSI, all lead times.", groups=groups, text=2)
-    return f"<h2>Regions</h2>{tables}"
-
-
-def _value(row: Mapping[Any, Any], score: str) -> str:
-    """Return a value with its interval, marked where it differs from raw NWP."""
-    if np.isnan(row["value"]):
-        return "–"
-    text = f"{row['value']:.3f}".replace("-", "&minus;")
-    if np.isfinite(row["lower"]):
-        text += f"<small>{row['lower']:.3f} to {row['upper']:.3f}</small>".replace("-", "&minus;")
-    mark = _mark(row, score)
-    return f"class:{mark}|{text}" if mark else text
-
-
-def _mark(row: Mapping[Any, Any], score: str) -> str:
-    low, high = row.get("difference_lower", np.nan), row.get("difference_upper", np.nan)
-    if row.get("model") == RAW or score in _NOT_JUDGED or not (low > 0 or high < 0):
-        return ""
-    return "good" if (low > 0) != (score in _LESS) else "bad"
