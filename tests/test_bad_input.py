@@ -174,6 +174,11 @@ MISTAKES = (
     Mistake("unknown preset", lambda f: finetune(f, model={"preset": "smal"}), r"smal.*small"),
     Mistake("impossible setting", lambda f: finetune(f, finetune={"epochs": -1}), r"epochs is -1"),
     Mistake("not YAML", no_yaml, r"settings\.yaml is not valid YAML"),
+    Mistake(
+        "no such settings",
+        lambda f: ["finetune", finetune(f)[1], "-c", f / "no.yaml", "-o", f / "OUT", "-q"],
+        r"no\.yaml cannot be read: No such file",
+    ),
     Mistake("no run in the split", lambda f: finetune(f, data={"train": [2019]}), r"2019"),
     Mistake(
         "validation within training",
@@ -183,7 +188,15 @@ MISTAKES = (
     Mistake("pre-trained on other channels", pretrained_of_other_channels, r"channel|reconstruct|pre-train"),
     Mistake("QPE without overlap", evaluate_without_overlap, r"QPE|overlap|observ"),
     Mistake("no forecast", forecast_that_is_none, r"no forecast|no class_probability"),
+    Mistake("page without archive", lambda f: ["app", "--archive", f / "nope.zarr"], r"no archive at .*nope\.zarr"),
+    Mistake("page without model", lambda f: ["app", "--model", f / "nope"], r"no model at .*nope"),
+    Mistake("page without forecast", lambda f: ["app", "--forecast", f / "nope"], r"no forecast at .*nope"),
     Mistake("twin without period", lambda f: ["twin", f / "OUT", "-q"], r"start and an end"),
+    Mistake(
+        "twin backwards",
+        lambda f: ["twin", f / "OUT", "--start", "2020-07-02", "--end", "2020-07-01"],
+        r"ends .* before it begins",
+    ),
     Mistake("twin in winter", lambda f: ["twin", f / "OUT", "--start", "2020-01-01", "--end", "2020-01-02"], r"June"),
 )
 
@@ -204,6 +217,20 @@ def test_a_mistake_gives_one_sentence_and_status_2(
     assert printed.err.count("\n") == 1, printed.err
     assert re.search(mistake.message, printed.err), printed.err
     assert _listing(tmp_path) == before, "nothing is left behind and nothing is lost"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"), [(["app"], "nope.zarr"), (["app", "--port", "0"], ""), (["app", "--port", "65536"], "")]
+)
+def test_the_page_does_not_start_from_a_mistake(
+    arguments: list[str], variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SSLPDL_ARCHIVE", variable)
+    monkeypatch.setattr("sys.argv", ["sslpdl", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert (variable or "port") in capsys.readouterr().err
 
 
 def _listing(folder: Path) -> set[str]:

@@ -95,7 +95,7 @@ def free_port() -> int:
 def servers(archive: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
     """`sslpdl app` and `panel serve app/`, with the archive of the test and no model."""
     folder = tmp_path_factory.mktemp("logs")
-    settings = {"SSLPDL_ARCHIVE": str(archive), "SSLPDL_MODEL": str(folder / "none"), "SSLPDL_CACHE_DIR": str(folder)}
+    settings = {"SSLPDL_ARCHIVE": str(archive), "SSLPDL_CACHE_DIR": str(folder)}
     ports = {"sslpdl": free_port(), "panel": free_port()}
     commands = {
         "sslpdl": ["-m", "sslpdl", "app", "--port", str(ports["sslpdl"])],

@@ -114,8 +114,9 @@ def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) 
 
 
 def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
+    from bokeh.core.property.vectorization import Field
     from bokeh.models import ColumnDataSource, LinearColorMapper
-    from bokeh.models.glyphs import Image
+    from bokeh.models.glyphs import Image, Scatter
 
     left, bottom, right, top = grid.bounds
     source = ColumnDataSource({"image": [np.full(grid.shape, palette.bad_index, np.uint8)]}, name=f"image-{name}")
@@ -123,6 +124,11 @@ def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
     mapper = LinearColorMapper(palette=list(palette.hex), low=-0.5, high=palette.size - 0.5, name=f"colours-{name}")
     image = Image(image="image", x=left, y=bottom, dw=right - left, dh=top - bottom, color_mapper=mapper)
     plot.add_glyph(source, image)
+    if name == "qpe":
+        # gauges fill single cells, too small to see: the browser puts a mark on each
+        points = ColumnDataSource({"x": [], "y": [], "class": []}, name="points-qpe")
+        colour = Field("class", transform=mapper)
+        plot.add_glyph(points, Scatter(size=9, fill_color=colour, line_color=INK, line_width=0.8))
 
 
 def _around(grid: Grid, geography: Basemap) -> dict[str, Any]:

@@ -110,9 +110,10 @@ def pack_run(
     windows = np.broadcast_to(archive["rain_window"].values, len(leads))
     meta = {
         "init_time": str(np.datetime_as_string(archive["init_time"].values[index], unit="m")),
+        "nwp": [bool(np.isfinite(plane).any()) for plane in rain],
         "qpe": [plane is not None for plane in observed],
         "probability": [lead in values for lead in leads],
-        "rain_window": [float(window) for window in windows],
+        "rain_window": [float(window) if np.isfinite(window) else None for window in windows],
         "status": status,
         "problem": problem,
     }
@@ -123,6 +124,7 @@ def unreadable(init_time: str, leads: int, problem: str) -> Frames:
     """Return what stands in for a run that cannot be read: only the reason."""
     meta = {
         "init_time": init_time,
+        "nwp": [False] * leads,
         "qpe": [False] * leads,
         "probability": [False] * leads,
         "rain_window": [1.0] * leads,

@@ -63,6 +63,7 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
         "land": list(geography.land),
         "tables": geography.tables,
         "grid": _grid_words(grid),
+        "covered": geography.covered,
     }
 
 
@@ -150,6 +151,10 @@ def first_state(source: Source, geography: Basemap, arguments: Any = None, defau
     if not asked.init_time:
         asked.init_time = default.init_time
         asked.lead_time = default.lead_time if asked.lead_time is None else asked.lead_time
+    if not asked.init_time:
+        init_time, lead_time = source.first_view
+        asked.init_time = init_time
+        asked.lead_time = lead_time if asked.lead_time is None else asked.lead_time
     asked.threshold = default.threshold if asked.threshold is None else asked.threshold
     return asked.clamp(
         init_times=source.init_times,

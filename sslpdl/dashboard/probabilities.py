@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["ComputedForecast", "NoForecast", "Planes", "Probabilities", "StoredForecast", "metadata_of"]
+__all__ = ["ComputedForecast", "NoForecast", "Planes", "Probabilities", "StoredForecast", "fits", "metadata_of"]
 
 log = logging.getLogger(__name__)
 _KEEP = 400
@@ -252,6 +252,23 @@ def _describe_model(folder: Path) -> tuple[tuple[float, ...], float]:
     if not thresholds:
         raise ModelError(f"the model in {folder} reconstructs fields and forecasts no rain; give a fine-tuned one.")
     return thresholds, window
+
+
+def fits(folder: Path, archive: xr.Dataset) -> bool:
+    """Return whether a model's channels and rain window are those of an archive.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no model that forecasts rain classes.
+    """
+    import yaml
+
+    _, window = _describe_model(folder)
+    channels = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")).get("channels") or []
+    held = {str(name) for name in archive["channel"].values}
+    windows = np.atleast_1d(archive["rain_window"].values)
+    return bool((windows == window).any()) and held.issuperset(channels)
 
 
 def _digest_of_folder(folder: Path) -> str:

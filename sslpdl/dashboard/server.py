@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from sslpdl.dashboard.settings import Settings
+from sslpdl.dashboard.settings import Settings, check_paths
 from sslpdl.errors import ConfigError, SslpdlError
 
 __all__ = ["serve"]
@@ -28,8 +28,9 @@ def serve(settings: Settings, port: int = 5006, *, address: str = "127.0.0.1", s
     Raises
     ------
     ConfigError
-        If the address and port cannot be used.
+        If a path of the settings leads nowhere, or the address and port cannot be used.
     """
+    check_paths(settings)
     import panel as pn
     from tornado.ioloop import IOLoop
 

@@ -91,6 +91,19 @@ class Settings:
         )
 
 
+def check_paths(settings: Settings) -> None:
+    """Check that what is to be shown exists; the sample model may be missing, then the page says so.
+
+    Raises
+    ------
+    ConfigError
+        If a path that was given leads nowhere.
+    """
+    for what, path in (("archive", settings.archive), ("model", settings.model), ("forecast", settings.forecast)):
+        if path is not None and path != SAMPLE_MODEL and not path.exists():
+            raise ConfigError(f"there is no {what} at {path}; correct --{what} or SSLPDL_{what.upper()}.")
+
+
 def _default_cache(environ: Mapping[str, str]) -> Path:
     """Return the user's cache folder, or a private one below the temporary folder where the home is read-only."""
     base = environ.get("XDG_CACHE_HOME", "").strip()

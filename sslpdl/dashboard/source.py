@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from sslpdl.dashboard.probabilities import (
     Planes,
     Probabilities,
     StoredForecast,
+    fits,
     metadata_of,
 )
 from sslpdl.errors import ArchiveError, ForecastError, ModelError, SslpdlError
@@ -41,6 +42,7 @@ __all__ = ["Source", "open_source"]
 log = logging.getLogger(__name__)
 _MAX_CELLS = 300_000
 _RUNS_IN_MEMORY = 24
+_FIELDS_LOOKED_AT = 200
 
 
 @dataclass
@@ -86,6 +88,26 @@ class Source:
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="sslpdl-read")
         self._models = ThreadPoolExecutor(1, thread_name_prefix="sslpdl-model")
+
+    @cached_property
+    def first_view(self) -> tuple[str, int]:
+        """The latest run with rain and its first rainy lead time [h]; else with a rain field; else the last run."""
+        found = self.init_times[-1], self.lead_times[0]
+        if "rain" not in self.archive["channel"].values:
+            return found
+        rain = self.archive["fields"].sel(channel="rain")
+        steps = [(i, k) for i in reversed(range(len(self.init_times))) for k in range(len(self.lead_times))]
+        any_field = False
+        for i, k in steps[:_FIELDS_LOOKED_AT]:
+            try:
+                plane = rain.isel(init_time=i, lead_time=k).values
+            except (SslpdlError, OSError, ValueError):
+                return found  # the page says what is wrong with the run
+            if (plane >= 0.1).any():
+                return self.init_times[i], self.lead_times[k]
+            if not any_field and np.isfinite(plane).any():
+                any_field, found = True, (self.init_times[i], self.lead_times[k])
+        return found
 
     def at_hand(self, init_time: str) -> Frames | None:
         """Return a run if it is in memory already."""
@@ -239,8 +261,19 @@ def _open(settings: Settings) -> Source:
     if settings.forecast is not None:
         probabilities = StoredForecast(open_forecast(settings.forecast))
     else:
-        try:
-            probabilities = ComputedForecast(settings.archive, settings.model, settings.cache, metadata_of(archive))
-        except ModelError as error:
-            probabilities = NoForecast(str(error))
+        probabilities = _modelled(settings, archive)
     return Source(archive, probabilities)
+
+
+def _modelled(settings: Settings, archive: xr.Dataset) -> Probabilities:
+    """Return the forecast of the model, or why there is none: a model of other rain is not shown beside this."""
+    from sslpdl.dashboard.settings import SAMPLE_MODEL
+
+    try:
+        if fits(settings.model, archive):
+            return ComputedForecast(settings.archive, settings.model, settings.cache, metadata_of(archive))
+    except ModelError as error:
+        return NoForecast(str(error))
+    if settings.model == SAMPLE_MODEL:
+        return NoForecast("no model was given, and the sample model is made for other channels or another rain window.")
+    return NoForecast(f"the model in {settings.model} is made for other channels or another rain window.")

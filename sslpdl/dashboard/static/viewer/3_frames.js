@@ -56,6 +56,23 @@ function classTable(palette, code, bits) {
   return table;
 }
 
+// Marks for the cells of a plane that holds few, such as gauges: single cells are too small to see.
+function sparseCells(plane, { rain_code: code, bounds: [left, bottom, right, top], rows, columns }, classes) {
+  const found = { x: [], y: [], class: [] };
+  if (!plane) return found;
+  const cells = [];
+  for (let k = 0; k < plane.length; k++) {
+    if (plane[k] === code.missing) continue;
+    if (cells.push(k) >= 0.02 * plane.length) return found;
+  }
+  for (const k of cells) {
+    found.x.push(left + (((k % columns) + 0.5) / columns) * (right - left));
+    found.y.push(bottom + ((Math.floor(k / columns) + 0.5) / rows) * (top - bottom));
+    found.class.push(classes[k]);
+  }
+  return found;
+}
+
 function classify(plane, table, image, badIndex) {
   if (!plane) image.fill(badIndex);
   else for (let k = 0; k < plane.length; k++) image[k] = table[plane[k]];

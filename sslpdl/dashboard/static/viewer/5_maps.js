@@ -8,6 +8,7 @@ class MapCard {
     this.name = name;
     this.figure = figure;
     this.image = figure.document.get_model_by_name(`image-${name}`);
+    this.points = figure.document.get_model_by_name(`points-${name}`);
     this.colours = figure.document.get_model_by_name(`colours-${name}`);
     this.title = h("h2");
     this.unit = h("p", { class: "unit" });
@@ -28,6 +29,10 @@ class MapCard {
 
   repaint() {
     this.image.change.emit();
+  }
+
+  mark(data) {
+    this.points?.setv({ data }, { sync: false });
   }
 
   setPalette(palette) {

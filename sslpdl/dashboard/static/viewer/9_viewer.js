@@ -164,6 +164,7 @@ class Viewer {
       if (names.includes(card.name) && (here || !this.run)) {
         const { plane, table, bad } = this.layer(card.name);
         classify(plane, table, card.classes, bad);
+        card.mark(sparseCells(plane, this.config, card.classes));
         card.repaint();
       }
       card.tell(unreadable ? this.run.meta.problem : here ? this.notice(card.name, lead) : words.loading);
@@ -173,6 +174,7 @@ class Viewer {
 
   notice(name, lead) {
     const { meta } = this.run;
+    if (name === "nwp" && !meta.nwp[lead]) return words.noRain;
     if (name === "qpe" && !meta.qpe[lead]) return words.noQpe;
     if (name !== "probability" || meta.probability[lead]) return "";
     if (meta.status === "computing") {
@@ -187,14 +189,14 @@ class Viewer {
 
   drawTitles(lead) {
     const meta = this.run?.meta;
-    const window = plain(meta?.rain_window[lead] ?? 1);
+    const window = plain(meta?.rain_window[lead] ?? this.config.qpe_window);
     const { threshold } = this.store.get();
     const reached = this.config.thresholds[threshold];
     const [nwp, probability, qpe] = this.cards;
     setText(nwp.title, words.nwpTitle(this.config.nwp));
     setText(nwp.unit, words.amount(window));
     setText(probability.title, words.probabilityTitle);
-    setText(probability.unit, reached == null ? "%" : words.reaching(plain(reached), plain(this.config.probability_window)));
+    setText(probability.unit, reached == null ? words.chance(window) : words.reaching(plain(reached), plain(this.config.probability_window)));
     setText(qpe.title, words.qpeTitle);
     setText(qpe.unit, words.amount(plain(this.config.qpe_window)));
     this.footer.setWindow(Number(window));
