@@ -61,3 +61,15 @@ def test_gauges_under_rain_of_twelve_hours(tmp_path: Path, shared_data: Path) ->
     assert isinstance(source.probabilities, NoForecast)
     qpe = np.isfinite(source.archive["qpe"].values).mean(axis=(1, 2))
     assert 0 < qpe.max() < 0.02, "few cells, which the page marks"
+
+
+def test_a_model_fits_only_where_every_window_is_its_own(tmp_path: Path, root: Path) -> None:
+    import archives
+
+    from sslpdl.archive import open_archive
+    from sslpdl.dashboard.probabilities import fits
+
+    hourly = root / "data_samples" / "models" / "sslpdl-tiny"
+    for name, windows, expected in (("even", [1, 1, 1, 1], True), ("mixed", [1, 1, 3, 1], False)):
+        archive = archives.make(tmp_path / name, runs=1, rain_window=windows)
+        assert fits(hourly, open_archive(archive)) is expected

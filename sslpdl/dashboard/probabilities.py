@@ -255,7 +255,7 @@ def _describe_model(folder: Path) -> tuple[tuple[float, ...], float]:
 
 
 def fits(folder: Path, archive: xr.Dataset) -> bool:
-    """Return whether a model's channels and rain window are those of an archive.
+    """Return whether an archive has a model's channels and its rain window at every lead time.
 
     Raises
     ------
@@ -268,7 +268,7 @@ def fits(folder: Path, archive: xr.Dataset) -> bool:
     channels = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")).get("channels") or []
     held = {str(name) for name in archive["channel"].values}
     windows = np.atleast_1d(archive["rain_window"].values)
-    return bool((windows == window).any()) and held.issuperset(channels)
+    return bool((windows == window).all()) and held.issuperset(channels)
 
 
 def _digest_of_folder(folder: Path) -> str:
