@@ -9,16 +9,17 @@
 #include <cstdlib>
 #include <cstring>
 #include <tuple>
-#include <vector>
 
-#include "problem.h"
+#include "arguments.h"
 
 namespace {
 
+using dcnv3::check_gradient;
 using dcnv3::Problem;
+using dcnv3::problem_of;
+using dcnv3::Sizes;
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
-using Sizes = std::vector<int64_t>;
 
 // The widest instruction set of this processor, or a narrower one that SSLPDL_ISA asks for.
 const dcnv3::InstructionSet& instructions() {
@@ -50,46 +51,15 @@ const dcnv3::Kernels<double>& kernels<double>() {
   return instructions().double_precision;
 }
 
-int64_t result_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
-  const int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1;
-  return room < 0 ? 0 : room / stride + 1;
-}
-
-Problem problem_of(const Tensor& value, const Tensor& offset, const Tensor& modulation, int64_t groups,
-                   const Sizes& kernel_size, const Sizes& stride, const Sizes& padding, const Sizes& dilation,
-                   double scale, bool softmax, bool remove_center) {
-  STD_TORCH_CHECK(value.dim() == 4, "deform_conv: value must be (N, H, W, C)");
-  STD_TORCH_CHECK(kernel_size.size() == 2 && stride.size() == 2 && padding.size() == 2 && dilation.size() == 2,
-                  "deform_conv: kernel_size, stride, padding and dilation must be (rows, columns)");
-  Problem p{};
-  p.batch = value.size(0), p.height = value.size(1), p.width = value.size(2), p.channels = value.size(3);
-  p.groups = groups;
-  p.kernel_h = kernel_size[0], p.kernel_w = kernel_size[1], p.stride_h = stride[0], p.stride_w = stride[1];
-  p.padding_h = padding[0], p.padding_w = padding[1], p.dilation_h = dilation[0], p.dilation_w = dilation[1];
-  p.scale = scale, p.softmax = softmax, p.remove_center = remove_center;
-  STD_TORCH_CHECK(p.kernel_h > 0 && p.kernel_w > 0 && p.stride_h > 0 && p.stride_w > 0 && p.dilation_h > 0 &&
-                      p.dilation_w > 0 && p.padding_h >= 0 && p.padding_w >= 0,
-                  "deform_conv: kernel_size, stride and dilation must be positive, padding not negative");
-  STD_TORCH_CHECK(!remove_center || (p.kernel_h % 2 == 1 && p.kernel_w % 2 == 1),
-                  "deform_conv: remove_center needs an odd kernel size");
-  STD_TORCH_CHECK(groups > 0 && p.channels % groups == 0, "deform_conv: the channels must be a multiple of the groups");
+// What the CPU kernel takes of all that is well formed.
+void check_limits(const Problem& p, const Tensor& value) {
   // a place in an image is a 32-bit integer, and a float must hold its row and column exactly
   STD_TORCH_CHECK(p.height < (1 << 22) && p.width < (1 << 22) &&
                       p.height * p.width * p.channels < (int64_t(1) << 31) && p.points() <= dcnv3::most_points,
                   "deform_conv: the image or the window is too large for the CPU kernel");
-  p.rows = result_size(p.height, p.kernel_h, p.stride_h, p.padding_h, p.dilation_h);
-  p.columns = result_size(p.width, p.kernel_w, p.stride_w, p.padding_w, p.dilation_w);
-  const auto fits = [&p](const Tensor& t, int64_t last) {
-    return t.dim() == 4 && t.size(0) == p.batch && t.size(1) == p.rows && t.size(2) == p.columns && t.size(3) == last;
-  };
-  STD_TORCH_CHECK(fits(modulation, groups * p.points()), "deform_conv: modulation must be (N, Ho, Wo, G * K)");
-  STD_TORCH_CHECK(fits(offset, groups * p.points() * 2), "deform_conv: offset must be (N, Ho, Wo, G * K * 2)");
   const ScalarType type = value.scalar_type();
   STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double,
                   "deform_conv: the CPU kernel takes float32 or float64");
-  STD_TORCH_CHECK(offset.scalar_type() == type && modulation.scalar_type() == type,
-                  "deform_conv: value, offset and modulation must be of one type");
-  return p;
 }
 
 // Slices of the groups, so that images times slices keep all threads busy; the result does not depend on it.
@@ -131,6 +101,7 @@ Tensor deform_conv(const Tensor value, const Tensor offset, const Tensor modulat
                    double offset_scale, bool softmax, bool remove_center) {
   const Problem p = problem_of(value, offset, modulation, groups, kernel_size, stride, padding, dilation, offset_scale,
                                softmax, remove_center);
+  check_limits(p, value);
   const Tensor v = torch::stable::contiguous(value), o = torch::stable::contiguous(offset);
   const Tensor m = torch::stable::contiguous(modulation);
   const int64_t shape[] = {p.batch, p.rows, p.columns, p.channels};
@@ -144,17 +115,16 @@ Tensor deform_conv(const Tensor value, const Tensor offset, const Tensor modulat
   return result;
 }
 
+// The last argument asks for the same bits every time, which this kernel gives anyway.
 std::tuple<Tensor, Tensor, Tensor> deform_conv_backward(const Tensor gradient, const Tensor value, const Tensor offset,
                                                         const Tensor modulation, int64_t groups,
                                                         const Sizes kernel_size, const Sizes stride,
                                                         const Sizes padding, const Sizes dilation, double offset_scale,
-                                                        bool softmax, bool remove_center) {
+                                                        bool softmax, bool remove_center, bool) {
   const Problem p = problem_of(value, offset, modulation, groups, kernel_size, stride, padding, dilation, offset_scale,
                                softmax, remove_center);
-  STD_TORCH_CHECK(gradient.dim() == 4 && gradient.size(0) == p.batch && gradient.size(1) == p.rows &&
-                      gradient.size(2) == p.columns && gradient.size(3) == p.channels &&
-                      gradient.scalar_type() == value.scalar_type(),
-                  "deform_conv_backward: the gradient must be (N, Ho, Wo, C) of the type of value");
+  check_limits(p, value);
+  check_gradient(p, gradient, value);
   const Tensor v = torch::stable::contiguous(value), o = torch::stable::contiguous(offset);
   const Tensor m = torch::stable::contiguous(modulation), g = torch::stable::contiguous(gradient);
   Tensor value_gradient = torch::stable::new_empty(v, v.sizes());
@@ -181,7 +151,7 @@ STABLE_TORCH_LIBRARY(sslpdl, library) {
   library.def(
       "deform_conv_backward(Tensor gradient, Tensor value, Tensor offset, Tensor modulation, int groups, "
       "int[] kernel_size, int[] stride, int[] padding, int[] dilation, float offset_scale, bool softmax, "
-      "bool remove_center) -> (Tensor, Tensor, Tensor)");
+      "bool remove_center, bool deterministic=False) -> (Tensor, Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(sslpdl, CPU, library) {

@@ -90,7 +90,9 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    gradients = torch.ops.sslpdl.deform_conv_backward.default(gradient, *ctx.saved_tensors, *ctx.arguments)
+    gradients = torch.ops.sslpdl.deform_conv_backward.default(
+        gradient, *ctx.saved_tensors, *ctx.arguments, torch.are_deterministic_algorithms_enabled()
+    )
     return (*gradients, *(None for _ in ctx.arguments))
 
 
