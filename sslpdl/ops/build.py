@@ -35,7 +35,7 @@ _TARGET = "-DTORCH_TARGET_VERSION=0x020a000000000000"
 _FLAGS = ["-std=c++17", "-O3", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden"]
 # a NaN must stay a NaN, but nobody looks at errno or at the floating-point exception flags
 _FLAGS += ["-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
-_AVX2 = ["-mavx2", "-mfma"]
+_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 _AVX512 = [*_AVX2, "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mprefer-vector-width=512"]
 
 
@@ -159,12 +159,16 @@ def _compile(work: Path, file: str, command: list[str], runner: str) -> None:
 
 
 def _units() -> dict[str, tuple[str, list[str]]]:
-    """Return the object files: their source and flags."""
-    units = {"binding": ("binding.cpp", [_TARGET]), "portable": ("kernels.cpp", ["-DDCNV3_SET=portable"])}
+    """Return the object files, the slowest to compile first: their source and flags."""
+    sets: dict[str, list[str]] = {"portable": []}
     if platform.machine().lower() in ("x86_64", "amd64"):
-        units["avx2"] = ("kernels.cpp", ["-DDCNV3_SET=avx2", *_AVX2])
-        units["avx512"] = ("kernels.cpp", ["-DDCNV3_SET=avx512", *_AVX512])
-    return units
+        sets = {"avx512": _AVX512, "avx2": _AVX2, "portable": []}
+    units = {
+        f"{name}-{source}": (f"{source}.cpp", [f"-DDCNV3_SET={name}", *flags])
+        for name, flags in sets.items()
+        for source in ("kernels", "kernels_half")
+    }
+    return units | {"binding": ("binding.cpp", [_TARGET])}
 
 
 def _link_flags() -> list[str]:

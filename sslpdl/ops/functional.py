@@ -36,7 +36,8 @@ def deform_conv(
     with ``centre = dilation * (kernel_size - 1) // 2``. Offsets are in pixels, (x, y) for each point; points go down
     the columns of the window one after the other. A NaN or infinite offset and a NaN modulation give NaN, as
     does a NaN pixel within reach of a point. On a whole pixel the derivative to the right is taken. The CPU kernel
-    gives the same bits for any number of threads.
+    gives the same bits for any number of threads. Types may be mixed: the widest of the three is used, and bfloat16 and
+    float16 are stored as such and computed in float32.
 
     Parameters
     ----------
@@ -85,8 +86,8 @@ def deform_conv(
     scale = float(offset_scale)
     if not _compiled(value, window):
         return deform_conv_reference(value, offset, modulation, window, groups=groups, scale=scale, softmax=softmax)
+    # one type for all three; bfloat16 and float16 are stored as such and computed in float32
     dtype = torch.promote_types(torch.promote_types(value.dtype, offset.dtype), modulation.dtype)
-    dtype = torch.promote_types(dtype, torch.float32)  # half precision is computed in float32
     result: Tensor = torch.ops.sslpdl.deform_conv.default(
         value.to(dtype),
         offset.to(dtype),
