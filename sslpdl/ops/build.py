@@ -242,7 +242,9 @@ def _version(command: list[str]) -> str:
 def doctor() -> str:
     """Return what runs the operator, what it was built from and where, and what is missing."""
     from sslpdl.ops.library import ACTIVE
+    from sslpdl.ops.linear import route
 
+    linear = "oneDNN" if route() else "PyTorch's own"
     command, runner = compiler(), ninja()
     lines = [f"operator          {ACTIVE.backend}" + (f": {ACTIVE.reason}" if ACTIVE.reason else "")]
     if ACTIVE.path is not None:
@@ -255,6 +257,7 @@ def doctor() -> str:
         f"compiler          {_version(command) if command else 'missing: install g++ or clang++'}",
         f"ninja             {runner or 'missing: pip install ninja'}",
         f"PyTorch           {torch.__version__}, {torch.get_num_threads()} threads",
+        f"linear layers     {linear} ({route().reason})",
         f"CUDA              {'available' if torch.cuda.is_available() else 'not available'}",
         f"Python            {platform.python_version()} on {platform.system()} {platform.machine()}",
     ]
