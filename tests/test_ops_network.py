@@ -6,11 +6,11 @@ import sys
 
 import pytest
 import torch
+from ops_helpers import gradients, inputs, needs_kernel
 from torch import distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.operator_peers import core
-from ops_helpers import gradients, inputs, needs_kernel
 from sslpdl import models
 from sslpdl.ops import DCNv3, deform_conv
 
