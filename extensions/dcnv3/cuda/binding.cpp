@@ -24,7 +24,12 @@ using dcnv3::Sizes;
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
-const dcnv3::CudaKernels& kernels_for(const Problem& p, const Tensor& value) {
+const dcnv3::CudaKernels& kernels_for(const Problem& p, const Tensor& value, const Tensor& offset,
+                                      const Tensor& modulation) {
+  const auto device = value.get_device_index();
+  STD_TORCH_CHECK(value.is_cuda() && offset.is_cuda() && modulation.is_cuda() &&
+                      offset.get_device_index() == device && modulation.get_device_index() == device,
+                  "deform_conv: value, offset and modulation must be on one device");
   STD_TORCH_CHECK(dcnv3::cuda_takes(p), "deform_conv: the image or the window is too large for the CUDA kernel");
   switch (value.scalar_type()) {
     case ScalarType::Float: return dcnv3::cuda_single;
@@ -57,7 +62,7 @@ Tensor deform_conv(const Tensor value, const Tensor offset, const Tensor modulat
                    double offset_scale, bool softmax, bool remove_center) {
   const Problem p = problem_of(value, offset, modulation, groups, kernel_size, stride, padding, dilation, offset_scale,
                                softmax, remove_center);
-  const dcnv3::CudaKernels& kernels = kernels_for(p, value);
+  const dcnv3::CudaKernels& kernels = kernels_for(p, value, offset, modulation);
   const torch::stable::accelerator::DeviceGuard guard(value.get_device_index());
   const Tensor v = aligned(value), o = aligned(offset), m = aligned(modulation);
   const int64_t shape[] = {p.batch, p.rows, p.columns, p.channels};
@@ -77,7 +82,7 @@ std::tuple<Tensor, Tensor, Tensor> deform_conv_backward(const Tensor gradient, c
   const Problem p = problem_of(value, offset, modulation, groups, kernel_size, stride, padding, dilation, offset_scale,
                                softmax, remove_center);
   check_gradient(p, gradient, value);
-  const dcnv3::CudaKernels& kernels = kernels_for(p, value);
+  const dcnv3::CudaKernels& kernels = kernels_for(p, value, offset, modulation);
   const torch::stable::accelerator::DeviceGuard guard(value.get_device_index());
   const Tensor v = aligned(value), o = aligned(offset), m = aligned(modulation), g = aligned(gradient);
   Tensor value_gradient = torch::stable::new_empty(v, v.sizes());
