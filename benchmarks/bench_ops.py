@@ -18,8 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 
-LEVELS = {"L1": (112, 64, 64, 4), "L2": (56, 32, 128, 8), "L3": (28, 16, 256, 16), "L4": (14, 8, 512, 32)}
-POINTS = 9
+from operator_peers import LEVELS, POINTS, core, with_softmax
 
 
 def keep_memory() -> None:
@@ -47,29 +46,8 @@ if not options.default_malloc:
 
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
 
 from sslpdl.ops import backend, deform_conv  # noqa: E402
-
-
-def core(value: Tensor, offset: Tensor, modulation: Tensor, groups: int) -> Tensor:
-    """InternImage's PyTorch core in the same steps: pad, normalised positions, `grid_sample`, weighted sum."""
-    batch, rows, columns, channels = value.shape
-    padded = F.pad(value, [0, 0, 1, 1, 1, 1])
-    _, height, width, _ = padded.shape
-    y, x = torch.meshgrid(torch.arange(rows) + 1.5, torch.arange(columns) + 1.5, indexing="ij")
-    centre = torch.stack((x / width, y / height), -1).reshape(1, rows, columns, 1, 2)
-    step_x, step_y = torch.meshgrid(torch.arange(-1.0, 2.0), torch.arange(-1.0, 2.0), indexing="ij")
-    window = torch.stack((step_x / width, step_y / height), -1).reshape(-1, 2).repeat(groups, 1)
-    size = torch.tensor([width, height]).repeat(groups * POINTS).reshape(1, 1, 1, -1)
-    position = (centre + window).repeat(batch, 1, 1, 1, 1).flatten(3, 4) + offset / size
-    grid = (2 * position - 1).view(batch, rows * columns, groups, POINTS, 2).transpose(1, 2).flatten(0, 1)
-    image = padded.view(batch, height * width, channels).transpose(1, 2)
-    image = image.reshape(batch * groups, channels // groups, height, width)
-    sampled = F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    weight = modulation.view(batch, rows * columns, groups, POINTS).transpose(1, 2)
-    result = (sampled * weight.reshape(batch * groups, 1, rows * columns, POINTS)).sum(-1)
-    return result.view(batch, channels, rows * columns).transpose(1, 2).reshape(batch, rows, columns, -1).contiguous()
 
 
 def tensors(batch: int, level: str) -> tuple[list[Tensor], Tensor, int]:
@@ -80,10 +58,6 @@ def tensors(batch: int, level: str) -> tuple[list[Tensor], Tensor, int]:
     modulation = torch.randn(batch, rows, columns, groups * POINTS, generator=generator)
     incoming = torch.randn(batch, rows, columns, channels, generator=generator)
     return [value.requires_grad_(), offset.requires_grad_(), modulation.requires_grad_()], incoming, groups
-
-
-def with_softmax(modulation: Tensor, groups: int) -> Tensor:
-    return modulation.unflatten(-1, (groups, POINTS)).softmax(-1).flatten(-2)
 
 
 def medians(competitors: dict[str, Callable[[], object]]) -> dict[str, float]:
