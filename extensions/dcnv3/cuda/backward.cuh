@@ -99,13 +99,18 @@ __global__ void __launch_bounds__(threads, blocks)
     sums.begin(image);
     Gradients<T, V, W, Sums> gradients(l, seat, image, value, offset, gradient, sums);
 
-    A along = 0;  // sum of p g
+    // sum of p g: taken of the differences to the first g, as the p do not add up to one exactly
+    A along = 0, first = 0;
+    const auto follow = [&](int k, A m, A g) {
+      if (k == 0) first = g;
+      along = fma(m, g - first, along);
+    };
     if (W == Window::any && l.softmax) {
       each_point<W>(l, [&](int k, int column, int line) {
         const A m = weights[k];
-        along = fma(m, gradients.template point<false>(row + k, m, column, line).modulation, along);
+        follow(k, m, gradients.template point<false>(row + k, m, column, line).modulation);
       });
-      along = team_sum(along, l.team);
+      along = team_sum(first + along, l.team);
     }
 
     constexpr int kept = W == Window::any ? 1 : 9;
@@ -126,10 +131,11 @@ __global__ void __launch_bounds__(threads, blocks)
         if (mine) store<T>(modulation_gradient + row + k, single);
       } else {
         of_modulation[k] = g;
-        along = fma(m, g, along);
+        follow(k, m, g);
       }
     });
     if constexpr (W != Window::any) {
+      along += first;
       turn = 0;
       each_point<W>(l, [&](int k, int, int) {
         const A single[1] = {l.softmax ? weights[k] * (of_modulation[k] - along) : of_modulation[k]};

@@ -42,8 +42,8 @@ __global__ void __launch_bounds__(threads, blocks)
         const A wd = lower * (A(1) - point.u), we = lower * point.u;
 #pragma unroll
         for (int i = 0; i < V; ++i)
-          sum[i] = fma(wa, wide(a.part[i]),
-                       fma(wb, wide(b.part[i]), fma(wd, wide(d.part[i]), fma(we, wide(e.part[i]), sum[i]))));
+          sum[i] += fma(wa, wide(a.part[i]),
+                        fma(wb, wide(b.part[i]), fma(wd, wide(d.part[i]), we * wide(e.part[i]))));
       });
       const A share = l.softmax ? A(1) / total : A(1);
 #pragma unroll
