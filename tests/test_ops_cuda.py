@@ -181,6 +181,17 @@ def test_deterministic_gradients_at_any_scale(kernels, size):
         assert (ours[image] - exact[image]).abs().max() <= 2e-7 * exact[image].abs().max()
 
 
+@pytest.mark.parametrize("which", ["gradient", "modulation"])
+@pytest.mark.parametrize("tiny", [0.0, 1e-44])
+def test_deterministic_gradients_of_nearly_nothing(kernels, tiny, which):
+    value, offset, modulation = inputs((2, 4, 4), 1, 8, dtype=torch.float32, spread=0.2)
+    incoming = torch.ones_like(value)
+    (incoming if which == "gradient" else modulation)[0] = tiny
+    ours = kernels.gradients((value, offset, modulation), incoming, groups=1, deterministic=True)[1]
+    assert ours[0].abs().max() <= 50 * tiny
+    assert ours[1].abs().max() > 0.1
+
+
 def test_deterministic_gradients_of_an_infinite_gradient(kernels):
     value, offset, modulation = inputs((2, 4, 4), 1, 8, dtype=torch.float32, spread=0.2)
     incoming = torch.ones_like(value)

@@ -3,8 +3,6 @@
 // A window of 3 x 3 points, with or without its centre, and groups of whole 16-byte pieces have kernels of their own;
 // everything else goes through the general ones. The deterministic gradients and double precision, which are for
 // checks, have only those.
-#include <cmath>
-
 #include "backward.cuh"
 #include "forward.cuh"
 

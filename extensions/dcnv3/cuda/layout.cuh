@@ -11,6 +11,8 @@
 // Groups whose bytes are no multiple of 16 are read number by number (V = 1).
 #pragma once
 
+#include <cmath>
+
 #include "kernels.h"
 #include "storage.cuh"
 

@@ -77,11 +77,14 @@ struct FixedSums {
   bool softmax;
   A unit_first = 1, unit_second = 1;
 
-  // Largest power of two by which all sums of this image can be multiplied without leaving 2^62.
+  // Largest power of two by which all sums of this image can be multiplied without leaving 2^62. Beyond the range of
+  // Factor, which an image without any gradient reaches, all addends are too small for A anyway.
   DCNV3_DEVICE int power(int64_t image) const {
+    constexpr int most = std::is_same_v<A, double> ? 2000 : 250;
     const int gradient = static_cast<int>(exponents[2 * image + largest_gradient]) - exponent_bias;
     const int modulation = static_cast<int>(exponents[2 * image + largest_modulation]) - exponent_bias;
-    return 61 - count_bits - gradient - (softmax ? 1 : modulation);
+    const int power = 61 - count_bits - gradient - (softmax ? 1 : modulation);
+    return power > most ? most : power < -most ? -most : power;
   }
   DCNV3_DEVICE void begin(int64_t image) {
     const Factor<A> unit(power(image));
