@@ -1,7 +1,7 @@
 // Gradients. A thread holds 16 bytes of the incoming gradient of its (pixel, group) and goes over the points once:
 //
-//   the four pixels of a point give four dot products with the incoming gradient, and get it added, times their weight
-//   (sums.cuh);
+//   the four pixels of a point, read before anything is added, give four dot products with the incoming gradient;
+//   they get it added, times their weight (sums.cuh);
 //   the dot products are linear in the channels, so what follows from them, the gradients of the modulation and of the
 //   offset in x and y, is three numbers, which the team adds up by shuffles without atomics.
 //
@@ -52,19 +52,24 @@ class Gradients {
   template <bool SCATTER>
   DCNV3_DEVICE Slopes<A> point(int64_t row, A weight, int column, int line) {
     const Point<A> point(l_, seat_, offset_ + row * 2, column, line);
-    A dot[4] = {};
+    A dot[4] = {}, share[4];
+    point.weigh(weight, share);
     for (int c = seat_.member * V; c < l_.group_width; c += l_.team * V) {
       if constexpr (W == Window::any) take(c);
-      point.each_corner(l_, [&](int corner, int64_t place, A share) {
-        const Pack<T, V> pixel = load<V>(pixels_ + place + c);
-        A addend[V];
+      const int64_t place = point.place(l_) + c;
+      const Patch<T, V> patch(l_, point, pixels_ + place);
 #pragma unroll
-        for (int i = 0; i < V; ++i) {
-          dot[corner] = fma(incoming_[i], wide(pixel.part[i]), dot[corner]);
-          addend[i] = weight * share * incoming_[i];
-        }
-        if (SCATTER && seat_.taken) sums_.add_to(start_ + place + c, addend);
-      });
+      for (int corner = 0; corner < 4; ++corner)
+#pragma unroll
+        for (int i = 0; i < V; ++i)
+          dot[corner] = fma(incoming_[i], wide(patch.corner[corner].part[i]), dot[corner]);
+      if (SCATTER && seat_.taken)
+        point.each_corner(l_, [&](int corner, int64_t step) {
+          A addend[V];
+#pragma unroll
+          for (int i = 0; i < V; ++i) addend[i] = share[corner] * incoming_[i];
+          sums_.add_to(start_ + place + step, addend);
+        });
       if constexpr (W != Window::any) break;  // a team holds all channels of such a group at once
     }
     return Slopes<A>(point, dot);
@@ -120,9 +125,7 @@ __global__ void __launch_bounds__(threads, blocks)
       const A m = weights[k];
       const Slopes<A> slopes = gradients.template point<true>(row + k, m, column, line);
       const A g = team_sum(slopes.modulation, l.team);
-      const A along_x[1] = {l.scale * m * team_sum(slopes.x, l.team)};
-      const A along_y[1] = {l.scale * m * team_sum(slopes.y, l.team)};
-      const A pair[2] = {along_x[0], along_y[0]};
+      const A pair[2] = {l.scale * m * team_sum(slopes.x, l.team), l.scale * m * team_sum(slopes.y, l.team)};
       const bool mine = seat.taken && turn == seat.member;
       turn = turn + 1 == l.team ? 0 : turn + 1;
       if (mine) store<T>(offset_gradient + (row + k) * 2, pair);

@@ -31,19 +31,17 @@ __global__ void __launch_bounds__(threads, blocks)
         const Point<A> point(l, seat, offset + (row + k) * 2, column, line);
         const A logit = wide(modulation[row + k]), m = l.softmax ? exp(logit - most) : logit;
         total += m;
-        const T* at = pixels + point.place(l) + c;
-        const Pack<T, V> none = {};
-        const Pack<T, V> a = point.upper && point.left ? load<V>(at) : none;
-        const Pack<T, V> b = point.upper && point.right ? load<V>(at + l.channels) : none;
-        const Pack<T, V> d = point.lower && point.left ? load<V>(at + l.line) : none;
-        const Pack<T, V> e = point.lower && point.right ? load<V>(at + l.line + l.channels) : none;
-        const A upper = m * (A(1) - point.v), lower = m * point.v;
-        const A wa = upper * (A(1) - point.u), wb = upper * point.u;
-        const A wd = lower * (A(1) - point.u), we = lower * point.u;
+        const Patch<T, V> patch(l, point, pixels + point.place(l) + c);
+        A weight[4];
+        point.weigh(m, weight);
 #pragma unroll
-        for (int i = 0; i < V; ++i)
-          sum[i] += fma(wa, wide(a.part[i]),
-                        fma(wb, wide(b.part[i]), fma(wd, wide(d.part[i]), we * wide(e.part[i]))));
+        for (int i = 0; i < V; ++i) {
+          A part = weight[0] * wide(patch.corner[0].part[i]);
+#pragma unroll
+          for (int corner = 1; corner < 4; ++corner)
+            part = fma(weight[corner], wide(patch.corner[corner].part[i]), part);
+          sum[i] += part;
+        }
       });
       const A share = l.softmax ? A(1) / total : A(1);
 #pragma unroll

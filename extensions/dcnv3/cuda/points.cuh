@@ -140,14 +140,30 @@ struct Point {
   // Where the upper left pixel begins, in numbers from the beginning of the image.
   DCNV3_DEVICE int64_t place(const Layout<A>& l) const { return (y * l.width + x) * l.channels; }
 
-  // Calls body(corner, place, weight) for each of the four pixels that is in the image.
+  // Weights of the four pixels: upper left, upper right, lower left, lower right.
+  DCNV3_DEVICE void weigh(A factor, A (&weight)[4]) const {
+    const A above = factor * (A(1) - v), below = factor * v;
+    weight[0] = above * (A(1) - u), weight[1] = above * u, weight[2] = below * (A(1) - u), weight[3] = below * u;
+  }
+
+  // Calls body(corner, step) for each of the four pixels in the image, with its distance from the upper left one.
   template <class Body>
   DCNV3_DEVICE void each_corner(const Layout<A>& l, const Body& body) const {
-    const int64_t at = place(l);
-    if (upper && left) body(0, at, (A(1) - v) * (A(1) - u));
-    if (upper && right) body(1, at + l.channels, (A(1) - v) * u);
-    if (lower && left) body(2, at + l.line, v * (A(1) - u));
-    if (lower && right) body(3, at + l.line + l.channels, v * u);
+    if (upper && left) body(0, int64_t(0));
+    if (upper && right) body(1, l.channels);
+    if (lower && left) body(2, l.line);
+    if (lower && right) body(3, l.line + l.channels);
+  }
+};
+
+// V numbers of each of the four pixels of a point, zero outside the image: four loads under way at once.
+template <class T, int V>
+struct Patch {
+  Pack<T, V> corner[4] = {};
+
+  template <class A>
+  DCNV3_DEVICE Patch(const Layout<A>& l, const Point<A>& point, const T* upper_left) {
+    point.each_corner(l, [&](int i, int64_t step) { corner[i] = load<V>(upper_left + step); });
   }
 };
 
