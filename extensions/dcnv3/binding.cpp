@@ -21,21 +21,36 @@ using dcnv3::Sizes;
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
+struct InstructionSet {
+  const char* name;
+  const dcnv3::Kernels<float>& single_precision;
+  const dcnv3::Kernels<dcnv3::BFloat16>& bfloat16;
+  const dcnv3::Kernels<dcnv3::Half>& half;
+};
+
+const InstructionSet portable{"portable", dcnv3::portable::single_precision, dcnv3::portable::bfloat16,
+                              dcnv3::portable::half};
+#if defined(__x86_64__)
+const InstructionSet avx2{"avx2", dcnv3::avx2::single_precision, dcnv3::avx2::bfloat16, dcnv3::avx2::half};
+const InstructionSet avx512{"avx512", dcnv3::avx512::single_precision, dcnv3::avx512::bfloat16, dcnv3::avx512::half};
+#endif
+
 // The widest instruction set of this processor, or a narrower one that SSLPDL_ISA asks for.
-const dcnv3::InstructionSet& instructions() {
-  static const dcnv3::InstructionSet* const chosen = [] {
+const InstructionSet& instructions() {
+  static const InstructionSet* const chosen = [] {
     const char* limit = std::getenv("SSLPDL_ISA");
     const auto allowed = [limit](const char* name) { return !limit || !*limit || !std::strcmp(limit, name); };
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    const bool vectors256 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool vectors256 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                            __builtin_cpu_supports("f16c");
     const bool vectors512 = vectors256 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    if (vectors512 && allowed("avx512")) return &dcnv3::avx512;
-    if (vectors256 && (allowed("avx2") || allowed("avx512"))) return &dcnv3::avx2;
+    if (vectors512 && allowed("avx512")) return &avx512;
+    if (vectors256 && (allowed("avx2") || allowed("avx512"))) return &avx2;
 #endif
     static_cast<void>(allowed);
-    return &dcnv3::portable;
+    return &portable;
   }();
   return *chosen;
 }
@@ -48,7 +63,32 @@ const dcnv3::Kernels<float>& kernels<float>() {
 }
 template <>
 const dcnv3::Kernels<double>& kernels<double>() {
-  return instructions().double_precision;
+  return dcnv3::portable::double_precision;  // for gradient checks, which need no speed
+}
+template <>
+const dcnv3::Kernels<dcnv3::BFloat16>& kernels<dcnv3::BFloat16>() {
+  return instructions().bfloat16;
+}
+template <>
+const dcnv3::Kernels<dcnv3::Half>& kernels<dcnv3::Half>() {
+  return instructions().half;
+}
+
+// Calls `run` with a number of the type of the tensor.
+template <class Run>
+void for_type_of(const Tensor& tensor, const Run& run) {
+  switch (tensor.scalar_type()) {
+    case ScalarType::Float:
+      return run(float());
+    case ScalarType::Double:
+      return run(double());
+    case ScalarType::BFloat16:
+      return run(dcnv3::BFloat16());
+    case ScalarType::Half:
+      return run(dcnv3::Half());
+    default:
+      STD_TORCH_CHECK(false, "deform_conv: the CPU kernel takes float32, float64, bfloat16 and float16");
+  }
 }
 
 // What the CPU kernel takes of all that is well formed.
@@ -57,9 +97,7 @@ void check_limits(const Problem& p, const Tensor& value) {
   STD_TORCH_CHECK(p.height < (1 << 22) && p.width < (1 << 22) &&
                       p.height * p.width * p.channels < (int64_t(1) << 31) && p.points() <= dcnv3::most_points,
                   "deform_conv: the image or the window is too large for the CPU kernel");
-  const ScalarType type = value.scalar_type();
-  STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double,
-                  "deform_conv: the CPU kernel takes float32 or float64");
+  for_type_of(value, [](auto) {});
 }
 
 // Slices of the groups, so that images times slices keep all threads busy; the result does not depend on it.
@@ -74,9 +112,18 @@ int64_t slices_of(const Problem& p, int64_t threads) {
 }
 
 template <class T>
+const T* data(const Tensor& tensor) {
+  return static_cast<const T*>(tensor.const_data_ptr());
+}
+template <class T>
+T* data(Tensor& tensor) {
+  return static_cast<T*>(tensor.mutable_data_ptr());
+}
+
+template <class T>
 void forward(const Problem& p, const Tensor& value, const Tensor& offset, const Tensor& modulation, Tensor& result) {
-  const T *v = value.const_data_ptr<T>(), *o = offset.const_data_ptr<T>(), *m = modulation.const_data_ptr<T>();
-  T* r = result.mutable_data_ptr<T>();
+  const T *v = data<T>(value), *o = data<T>(offset), *m = data<T>(modulation);
+  T* r = data<T>(result);
   const int64_t grain = 1 + 1500 / (1 + p.columns * p.groups);  // rows worth the start of a thread, some 20 us
   torch::stable::parallel_for(0, p.batch * p.rows, grain, [&](int64_t begin, int64_t end) {
     kernels<T>().forward(p, v, o, m, r, begin, end);
@@ -86,10 +133,8 @@ void forward(const Problem& p, const Tensor& value, const Tensor& offset, const 
 template <class T>
 void backward(const Problem& p, const Tensor& value, const Tensor& offset, const Tensor& modulation,
               const Tensor& gradient, Tensor& value_gradient, Tensor& offset_gradient, Tensor& modulation_gradient) {
-  const T *v = value.const_data_ptr<T>(), *o = offset.const_data_ptr<T>(), *m = modulation.const_data_ptr<T>();
-  const T* g = gradient.const_data_ptr<T>();
-  T *gv = value_gradient.mutable_data_ptr<T>(), *go = offset_gradient.mutable_data_ptr<T>();
-  T* gm = modulation_gradient.mutable_data_ptr<T>();
+  const T *v = data<T>(value), *o = data<T>(offset), *m = data<T>(modulation), *g = data<T>(gradient);
+  T *gv = data<T>(value_gradient), *go = data<T>(offset_gradient), *gm = data<T>(modulation_gradient);
   const int64_t slices = slices_of(p, torch::stable::get_num_threads());
   torch::stable::parallel_for(0, p.batch * slices, 1, [&](int64_t begin, int64_t end) {
     kernels<T>().backward(p, v, o, m, g, gv, go, gm, slices, begin, end);
@@ -108,10 +153,7 @@ Tensor deform_conv(const Tensor value, const Tensor offset, const Tensor modulat
   Tensor result = torch::stable::new_empty(v, {shape, 4});
   if (p.height * p.width == 0) torch::stable::zero_(result);
   if (result.numel() == 0 || p.height * p.width == 0) return result;
-  if (v.scalar_type() == ScalarType::Float)
-    forward<float>(p, v, o, m, result);
-  else
-    forward<double>(p, v, o, m, result);
+  for_type_of(v, [&](auto number) { forward<decltype(number)>(p, v, o, m, result); });
   return result;
 }
 
@@ -134,10 +176,10 @@ std::tuple<Tensor, Tensor, Tensor> deform_conv_backward(const Tensor gradient, c
     torch::stable::zero_(value_gradient);
     torch::stable::zero_(offset_gradient);
     torch::stable::zero_(modulation_gradient);
-  } else if (v.scalar_type() == ScalarType::Float) {
-    backward<float>(p, v, o, m, g, value_gradient, offset_gradient, modulation_gradient);
   } else {
-    backward<double>(p, v, o, m, g, value_gradient, offset_gradient, modulation_gradient);
+    for_type_of(v, [&](auto number) {
+      backward<decltype(number)>(p, v, o, m, g, value_gradient, offset_gradient, modulation_gradient);
+    });
   }
   return {value_gradient, offset_gradient, modulation_gradient};
 }

@@ -54,7 +54,7 @@ TARGET = "-DTORCHTARGET_VERSION=0x020a000000000000"
 _FLAGS = ["-std=c++17", "-O3", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden"]
 # a NaN must stay a NaN, but nobody looks at errno or at the floating-point exception flags
 _FLAGS += ["-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
-_AVX2 = ["-mavx2", "-mfma"]
+_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 _AVX512 = [*_AVX2, "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mprefer-vector-width=512"]
 
 
@@ -209,12 +209,16 @@ def _compile(work: Path, plan: Plan, runner: str) -> list[str]:
 
 
 def _units() -> dict[str, tuple[str, list[str]]]:
-    """Return the object files: their source and flags."""
-    units = {"binding": ("binding.cpp", [TARGET]), "portable": ("kernels.cpp", ["-DDCNV3_SET=portable"])}
+    """Return the object files, the slowest to compile first: their source and flags."""
+    sets: dict[str, list[str]] = {"portable": []}
     if platform.machine().lower() in ("x86_64", "amd64"):
-        units["avx2"] = ("kernels.cpp", ["-DDCNV3_SET=avx2", *_AVX2])
-        units["avx512"] = ("kernels.cpp", ["-DDCNV3_SET=avx512", *_AVX512])
-    return units
+        sets = {"avx512": _AVX512, "avx2": _AVX2, "portable": []}
+    units = {
+        f"{name}-{source}": (f"{source}.cpp", [f"-DDCNV3_SET={name}", *flags])
+        for name, flags in sets.items()
+        for source in ("kernels", "kernels_half")
+    }
+    return units | {"binding": ("binding.cpp", [TARGET])}
 
 
 def _link_flags() -> list[str]:
@@ -301,7 +305,9 @@ def doctor() -> str:
     """Return what runs the operator, what it was built from and where, and what is missing."""
     from sslpdl.ops import build_cuda
     from sslpdl.ops.library import ACTIVE
+    from sslpdl.ops.linear import route
 
+    linear = "oneDNN" if route() else "PyTorch's own"
     command, runner = compiler(), ninja()
     lines = [f"operator          {ACTIVE.backend}" + (f": {ACTIVE.reason}" if ACTIVE.reason else "")]
     if ACTIVE.path is not None:
@@ -312,6 +318,7 @@ def doctor() -> str:
         f"compiler          {version(command) if command else 'missing: install g++ or clang++'}",
         f"ninja             {runner or 'missing: pip install ninja'}",
         f"PyTorch           {torch.__version__}, {torch.get_num_threads()} threads",
+        f"linear layers     {linear} ({route().reason})",
         *build_cuda.doctor(ACTIVE.cuda, ACTIVE.cuda_reason),
         f"Python            {platform.python_version()} on {platform.system()} {platform.machine()}",
     ]

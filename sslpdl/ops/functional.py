@@ -40,8 +40,8 @@ def deform_conv(
     ``torch.use_deterministic_algorithms`` asks for the same bits every time; then an infinite gradient becomes NaN
     there.
 
-    Arithmetic is float32 for float16 and bfloat16. If the three tensors differ in type, on a GPU also under autocast,
-    the widest counts.
+    Types may be mixed, on a GPU under autocast too: the widest of the three is used, and bfloat16 and float16 are
+    stored as such and computed in float32.
 
     Parameters
     ----------
@@ -90,9 +90,8 @@ def deform_conv(
     scale = float(offset_scale)
     if not _compiled(value, window, groups):
         return deform_conv_reference(value, offset, modulation, window, groups=groups, scale=scale, softmax=softmax)
+    # one type for all three; bfloat16 and float16 are stored as such and computed in float32
     dtype = torch.promote_types(torch.promote_types(value.dtype, offset.dtype), modulation.dtype)
-    if value.device.type != "cuda":  # the CUDA kernel stores half precision; the CPU kernel does not
-        dtype = torch.promote_types(dtype, torch.float32)
     result: Tensor = torch.ops.sslpdl.deform_conv.default(
         value.to(dtype),
         offset.to(dtype),
