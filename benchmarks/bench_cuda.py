@@ -16,11 +16,15 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from operator_peers import LEVELS, POINTS, core, dcnv4, packed
 from torch import Tensor
+from torch.nn import functional as F
 
+from benchmarks.operator_peers import LEVELS, POINTS, core
 from sslpdl.ops import backend, deform_conv
 
 TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -47,6 +51,20 @@ def tensors(batch: int, level: str, dtype: torch.dtype, spread: float) -> tuple[
     points = groups * POINTS
     leaves = [normal(channels), spread * normal(2 * points), normal(points)]
     return [leaf.requires_grad_() for leaf in leaves], normal(channels), groups
+
+
+def packed(offset: Tensor, modulation: Tensor, groups: int) -> Tensor:
+    """Offsets and modulation as DCNv4 takes them: group by group in one tensor, filled up to a multiple of eight."""
+    both = torch.cat((offset.unflatten(-1, (groups, -1)), modulation.unflatten(-1, (groups, -1))), -1).flatten(-2)
+    return F.pad(both, [0, -both.shape[-1] % 8]).contiguous()
+
+
+def dcnv4(value: Tensor, both: Tensor, groups: int) -> Tensor:
+    """DCNv4's own operator, which must be installed; modulation as it is, without softmax."""
+    from DCNv4.functions.dcnv4_func import DCNv4Function
+
+    window = (3, 3, 1, 1, 1, 1, 1, 1)  # kernel, stride, padding, dilation
+    return DCNv4Function.apply(value, both, *window, groups, value.shape[-1] // groups, 1.0, 256, False)
 
 
 def check(function: Callable[..., Tensor], leaves: list[Tensor], incoming: Tensor, groups: int, who: str) -> None:

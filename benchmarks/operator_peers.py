@@ -112,17 +112,3 @@ def medians(contestants: dict[str, Callable[[], object]], *, repeats: int, least
 def both_ways(function: Callable[..., Tensor], leaves: list[Tensor], incoming: Tensor) -> Callable[[], object]:
     """Return forward and backward as one call."""
     return lambda: torch.autograd.grad(function(*leaves), leaves, incoming)
-
-
-def packed(offset: Tensor, modulation: Tensor, groups: int) -> Tensor:
-    """Return offsets and modulation as DCNv4 takes them: by group in one tensor, filled up to a multiple of eight."""
-    both = torch.cat((offset.unflatten(-1, (groups, -1)), modulation.unflatten(-1, (groups, -1))), -1).flatten(-2)
-    return F.pad(both, [0, -both.shape[-1] % 8]).contiguous()
-
-
-def dcnv4(value: Tensor, both: Tensor, groups: int) -> Tensor:
-    """Call DCNv4's own operator, which must be installed; modulation as it is, without softmax."""
-    from DCNv4.functions.dcnv4_func import DCNv4Function
-
-    window = (3, 3, 1, 1, 1, 1, 1, 1)  # kernel, stride, padding, dilation
-    return DCNv4Function.apply(value, both, *window, groups, value.shape[-1] // groups, 1.0, 256, False)

@@ -76,7 +76,7 @@ def name(targets: Sequence[Capability]) -> str:
     """Return the file name of the library for these sources, flags, architectures, PyTorch and machine."""
     folder = build.sources()
     kernels = [path for path in (folder / "cuda").iterdir() if path.suffix in (".cu", ".cuh", ".h", ".cpp")]
-    files = [*kernels, folder / "arguments.h", folder / "problem.h"]
+    files = [*kernels, *(folder / f"{header}.h" for header in ("arguments", "problem", "storage"))]
     return f"dcnv3-cuda-{build.key(files, _TYPES, _flags(targets), build.TARGET, _link_flags())}.so"
 
 
