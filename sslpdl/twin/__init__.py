@@ -16,8 +16,10 @@ from __future__ import annotations
 
 from sslpdl.twin.generate import forecast, truth, truth_rain
 from sslpdl.twin.noise import VERSION
+from sslpdl.twin.sampling import calibration_samples, samples
 from sslpdl.twin.season import CASES, TwinConfig
-from sslpdl.twin.statistics import TARGETS, samples, statistics
+from sslpdl.twin.statistics import statistics
+from sslpdl.twin.targets import TARGETS, TwinStatistics
 from sslpdl.twin.write import CASE_LEAD_TIME, CASE_RUNS, LEAD_TIME, write_archive
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "TARGETS",
     "VERSION",
     "TwinConfig",
+    "TwinStatistics",
+    "calibration_samples",
     "forecast",
     "samples",
     "statistics",
