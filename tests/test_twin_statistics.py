@@ -55,7 +55,7 @@ def test_statistic_is_within_its_target(figures, name):
 
 def test_both_readings_of_the_spectrum_meet_the_target(figures):
     low, high = TARGETS["truth spectral slope 20-200 km"]
-    assert low <= figures["the same, ring-integrated"] <= high
+    assert low <= figures["truth spectral slope, ring-integrated"] <= high
 
 
 def test_fields_know_more_than_the_forecast_rain(figures):

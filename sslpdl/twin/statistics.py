@@ -107,7 +107,7 @@ def statistics(
             later = [truth_rain(valid + np.timedelta64(step, "h"), chosen, parameters=parameters) for step in (1, 2, 3)]
             sums.add_hours(state[_RAIN], later)
     skill = _skill_by_lead([init for init, _ in pairs[:_HOURS]], chosen, parameters)
-    figures = sums.figures() | _falls(skill) | {_CASE: _heaviest_hour(chosen.seed)}
+    figures = sums.figures() | _falls(skill) | {_CASE: _heaviest_hour(chosen.seed, parameters)}
     return TwinStatistics(figures, sums.curves() | skill, len(pairs))
 
 
@@ -134,10 +134,11 @@ def _falls(skill: dict[str, npt.NDArray[np.float64]]) -> dict[str, float]:
     }
 
 
-def _heaviest_hour(seed: int) -> float:
+def _heaviest_hour(seed: int, parameters: RainParameters) -> float:
     """Return the most rain that a cell has in the two hours about the peak of the case."""
     case, peak = TwinConfig(seed, CASES[0]), np.datetime64("2022-08-08T12", "h")
-    return max(float(truth_rain(peak + np.timedelta64(hour, "h"), case).max()) for hour in (-1, 0, 1))
+    hours = (peak + np.timedelta64(hour, "h") for hour in (-1, 0, 1))
+    return max(float(truth_rain(hour, case, parameters=parameters).max()) for hour in hours)
 
 
 class _Sums:
@@ -210,7 +211,7 @@ class _Sums:
             "rain of 50 mm/h over that gamma": gamma.tail,
             "frequency bias 32, all leads": float(np.divide(*self.classes[::-1, RAIN_EDGES[:-1] > 30].sum(axis=1))),
             "truth spectral slope 20-200 km": slope(truth_density, 20, 200),
-            "the same, ring-integrated": slope(truth_density, 20, 200) + 1,
+            "truth spectral slope, ring-integrated": slope(truth_density, 20, 200) + 1,
             "forecast less truth slope 12-30 km": slope(forecast_density, 12, 30) - slope(truth_density, 12, 30),
             "rain e-folding time (h)": folding_time(self.lags),
             "mean displacement (cells)": peak_distance(self.cross),

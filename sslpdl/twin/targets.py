@@ -54,7 +54,7 @@ class Row(NamedTuple):
     met: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TwinStatistics(Mapping[str, float]):
     """The statistics of a twin by name: a mapping, with the curves behind it.
 
