@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sslpdl.plots.palettes import PALETTES, PROBABILITY, RAIN, RAIN_SAFE, Palette, palette
 
 if TYPE_CHECKING:
+    from sslpdl.plots.calibration_of_twin import twin_figure
     from sslpdl.plots.density_labels import label_curves
     from sslpdl.plots.diagrams import performance, reliability, reliability_by_lead, score_by_lead
     from sslpdl.plots.fields import field_map
@@ -32,6 +33,7 @@ _WHERE = {
     "reliability_by_lead": "diagrams",
     "score_by_lead": "diagrams",
     "time_label": "maps",
+    "twin_figure": "calibration_of_twin",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "reliability_by_lead",
     "score_by_lead",
     "time_label",
+    "twin_figure",
 ]
 
 
