@@ -270,9 +270,12 @@ def test_spark_reconstructs_and_every_parameter_learns():
 
 def test_at_least_one_patch_stays_visible():
     network = narrow("spark").pretraining()
-    for rows, columns in ((32, 32), (32, 64)):
-        visible = network.draw_visible(torch.zeros(3, 5, rows, columns), 0.9)
+    for shape in ((32, 64), (96, 64)):
+        visible = network.draw_visible(torch.zeros(3, 5, *shape), 0.9)
         assert visible.sum(dim=(1, 2, 3)).tolist() == [1, 1, 1]
+    with pytest.raises(ModelError, match="nothing to hide"):
+        network(torch.zeros(1, 5, 32, 32))
+    assert not network(torch.zeros(1, 5, 32, 32), mask_ratio=0.0).hidden.any()
 
 
 def test_pretraining_shares_the_encoder_and_only_some_networks_have_it():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl.errors import ConfigError
-from sslpdl.training.config import load_config
+from sslpdl.training.reading import load_config
 from sslpdl.training.splits import runs_in
 from sslpdl.training.stages import finetune, pretrain
 

@@ -79,9 +79,8 @@ class QuantileMapping:
             raise ModelError("there is no rain to fit a quantile mapping to; give training runs with observations.")
         amounts, rank = _distribution(forecast_counts)
         levels, share = _distribution(observed_counts)
-        # amounts without observations share a rank; the smallest of them stands for it
-        share, first = np.unique(share, return_index=True)
-        corrected = np.interp(rank, share, levels[first], left=0.0)
+        # several amounts have the same rank where nothing was observed between them: the smallest of them is taken
+        corrected = np.interp(rank - 1e-12, share, levels, left=0.0)
         return cls(forecast=tuple(amounts.tolist()), observed=tuple(corrected.tolist()), **settings)
 
     @property

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslpdl.errors import ConfigError
+from sslpdl.errors import ConfigError, ModelError
 from sslpdl.models.base import BatchNorm2d, Reconstructed, Reconstructor, Segmenter, clean
 from sslpdl.models.baselines.grids import pad_to_multiple
 from sslpdl.models.baselines.resnet import STRIDE, ResNet, SparseNorm, at_resolution
@@ -155,9 +155,19 @@ class SparKReconstruction(Reconstructor):
         return Reconstructed(self.project(y)[..., :H, :W], hidden[..., :H, :W])
 
     def draw_visible(self, padded: Tensor, ratio: float, *, generator: torch.Generator | None = None) -> Tensor:
-        """Return a random mask of visible patches (B, 1, rows, columns); at least one is visible."""
+        """Return a random mask of visible patches (B, 1, rows, columns); at least one is visible.
+
+        Raises
+        ------
+        ModelError
+            If there is but one patch, and so nothing to hide.
+        """
         rows, columns = padded.shape[2] // STRIDE, padded.shape[3] // STRIDE
         patches = rows * columns
+        if patches < 2 and ratio > 0.0:
+            raise ModelError(
+                f"a grid of one patch of {STRIDE} by {STRIDE} cells has nothing to hide; pre-train on a larger grid."
+            )
         device = padded.device if generator is None else generator.device
         # int(N (1 - ratio)) patches stay
         most = max(0.0, 1.0 - 1.5 / patches)
