@@ -17,8 +17,8 @@ from sslpdl.grid import KOREA_5KM
 from sslpdl.labels import LabelConfig
 from sslpdl.training import DataConfig, FinetuneConfig, PretrainConfig, finetune, pretrain
 from sslpdl.training.data import Endless, Oversampled
-from sslpdl.training.losses import cross_entropy
-from sslpdl.training.modules import DivergedError, Finetuning
+from sslpdl.training.losses import DivergedError, cross_entropy
+from sslpdl.training.modules import Finetuning
 from sslpdl.training.prepare import prepare
 
 GRID = KOREA_5KM.crop(100, 40, (40, 36), name="switches")  # more than one patch of 32 by 32 cells

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["cross_entropy", "masked_mse"]
+from sslpdl.errors import ModelError
+
+__all__ = ["DivergedError", "cross_entropy", "masked_mse"]
+
+
+class DivergedError(ModelError):
+    """A training whose loss is no number any more."""
 
 
 def masked_mse(fields: Tensor, target: Tensor, hidden: Tensor) -> Tensor:

@@ -12,19 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from sslpdl import labels
-from sslpdl.errors import ModelError
 from sslpdl.models import Reconstructor, Segmenter, deweight
 from sslpdl.training.config import FinetuneConfig, PretrainConfig
 from sslpdl.training.decision import ThresholdCounts
-from sslpdl.training.losses import cross_entropy, masked_mse
+from sslpdl.training.losses import DivergedError, cross_entropy, masked_mse
 
-__all__ = ["DivergedError", "Finetuning", "Pretraining"]
+__all__ = ["Finetuning", "Pretraining"]
 
 Batch = tuple[Tensor, Tensor]
-
-
-class DivergedError(ModelError):
-    """A training whose loss is no number any more."""
 
 
 class _Stage(pl.LightningModule):
