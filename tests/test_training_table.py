@@ -257,6 +257,8 @@ def test_testing_on_runs_of_training_is_refused(archive, tmp_path):
         ({"x": {"seeds": [1, 1]}}, "row x: seeds is"),
         ({"x": {"seeds": []}}, "row x: its list of seeds is empty"),
         ({"x": {"learning_rates": ["fast"]}}, "row x: learning_rates is"),
+        ({"x": {"learning_rates": [0, 1e-3]}}, "row x: a learning rate of 0"),
+        ({"x": {"finetune": {"seed": 3}}}, "row x: finetune.seed would give every seed"),
         ({"x": {"search_share": 2}}, "row x: search_share is 2"),
         ({"x": {"test": None}}, "row x: it needs the sections archive and test"),
         ({"x": 3}, "row x: it is 3"),

@@ -155,18 +155,9 @@ class Reconstruction(Reconstructor):
         generator: torch.Generator | None = None,
         mask: Tensor | None = None,
     ) -> Reconstructed:
-        """Return the reconstruction and what was hidden.
+        """Return the reconstruction and what was hidden; see `Reconstructor.forward`.
 
-        Parameters
-        ----------
-        x : Tensor (B, C, H, W)
-            Scaled fields; NaN counts as the mean.
-        mask_ratio : float, optional
-            Share of tokens to hide; the configured share by default.
-        generator : torch.Generator, optional
-            Source of the random mask.
-        mask : Tensor (B, N) bool, optional
-            Tokens to hide in place of a random mask.
+        A `mask` (B, N) of the tokens to hide may be given in place of a random one.
         """
         padded = self.encoder.prepare(x)
         if mask is None:

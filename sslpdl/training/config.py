@@ -200,7 +200,8 @@ class Experiment:
     archive, test : mapping
         Archives to train on and to verify with: the ``path`` of one that exists (for the test with ``periods`` of runs,
         as in `DataConfig`), or ``runs`` (a mapping of periods to hours between runs), ``lead_time`` and ``seed`` of a
-        twin archive to make.
+        twin archive to make.  In a table, ``regions`` of the test (names of boxes: west, south, east, north in degrees)
+        are verified besides the standard ones.
     """
 
     finetune: FinetuneConfig

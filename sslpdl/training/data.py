@@ -117,9 +117,13 @@ class Samples(Dataset[tuple[Tensor, Tensor]]):
         Only observations are read, each once.
         """
         places, which = np.unique(self.index.qpe, return_inverse=True)
-        mean = np.array([np.nanmean(self._rain(int(place)), dtype="float64") for place in places])[which]
-        number = max(1, round(share * len(self)))
-        return np.sort(np.argsort(-mean, kind="stable")[:number])
+        mean = np.zeros(len(places))
+        for number, place in enumerate(places):
+            rain = self._rain(int(place))
+            known = np.isfinite(rain)
+            mean[number] = rain[known].mean(dtype="float64") if known.any() else 0.0
+        most = max(1, round(share * len(self)))
+        return np.sort(np.argsort(-mean[which], kind="stable")[:most])
 
     def _rain(self, place: int) -> NDArray[np.float32]:
         """Return observed rain (y, x), NaN outside the region."""

@@ -50,6 +50,14 @@ class _Stage(pl.LightningModule):
         """Start the clock."""
         self._begin = time.monotonic()
 
+    def on_train_epoch_start(self) -> None:
+        """Let a part that is kept fixed keep the running statistics of its batch normalisation too."""
+        for part, rate in self.rates():
+            if rate == 0.0:
+                for layer in part.modules():
+                    if isinstance(layer, nn.BatchNorm2d):
+                        layer.eval()
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make the masks of a step depend on seed and step only, so that a resumed training repeats them."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)

@@ -135,6 +135,10 @@ def _checked(row: Row) -> Row:
         raise ConfigError(f"the name {row.name} stands for the {row.name} forecast; choose another.")
     if not row.seeds:
         raise ConfigError("its list of seeds is empty.")
+    if "seed" in (row.sections.get("finetune") or {}):
+        raise ConfigError("finetune.seed would give every seed of the row the same training; leave it out.")
+    if 0.0 in row.learning_rates:
+        raise ConfigError("a learning rate of 0 learns nothing; give numbers above 0.")
     if not 0.0 < row.search_share <= 1.0:
         raise ConfigError(f"search_share is {row.search_share:g}, give a share in (0, 1].")
     experiment = row.experiment(row.seeds[0])

@@ -122,7 +122,7 @@ def _run(row: Row, seed: int, place: Path, folder: Path, *, progress: bool) -> N
         "forecast": row.forecast,
         **about,
         "inference_seconds_72_leads": _rounded(inference_seconds(cases, forecaster)),
-        "data": counts.attrs["title"],
+        "data": f"{counts.attrs['title']}; {counts.attrs['source']}",
         "train": list(data.train),
         "validation": list(data.validation),
         "test_runs": f"{counts.attrs['first_run']} to {counts.attrs['last_run']}",
