@@ -328,6 +328,12 @@ def test_every_row_of_a_shipped_table_learns_in_miniature(root, archive, name):
             module.configure_optimizers()
 
 
+def test_no_shipped_file_is_left_out(root):
+    # course.yaml is what the notebooks train, which run with the suite; the other single chains run in test_training.py
+    tested = {"headline", "ablations", "demo", "small", "paper", "course"}
+    assert {path.stem for path in (root / "configs").glob("*.yaml")} == tested
+
+
 @pytest.mark.parametrize("name", ["headline", "ablations", "demo", "small", "paper"])
 def test_shipped_files_train_on_2019_to_2021_validate_on_2023_and_test_on_2022(root, name):
     settings = yaml.safe_load((root / "configs" / f"{name}.yaml").read_text())
