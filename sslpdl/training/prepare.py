@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ def prepare(
     ArchiveError, ConfigError
         If the archive cannot be used or does not hold what the settings ask for.
     """
+    # a trainer and its module refer to each other, and would keep the sample cache of a training before in memory
+    gc.collect()
     archive = open_archive(path)
     archive = archive.isel(lead_time=_lead_positions(archive, config.lead_time))
     index = _paired(archive) if needs_rain else _everything(archive)
