@@ -222,10 +222,10 @@ def experiment(
     out: Folder,
     quiet: Quiet = False,
 ) -> None:
-    """Run a whole chain from one file: data, pre-training, fine-tuning, forecast and scores."""
+    """Run a whole chain from one file (data, pre-training, fine-tuning, forecast, scores), or a table of chains."""
     from sslpdl.training import experiment as run
 
-    run(config, out=out, progress=not quiet)
+    typer.echo(f"Wrote {run(config, out=out, progress=not quiet)}.")
 
 
 @app.command(name="app")

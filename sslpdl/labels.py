@@ -66,8 +66,8 @@ def class_index(rain: Rain, thresholds: Sequence[float]) -> Rain:
     return _apply(index, rain, adds_classes=False)
 
 
-def one_hot(rain: Rain, thresholds: Sequence[float]) -> Rain:
-    """Return labels with all weight on the class that the rain belongs to.
+def one_hot(rain: Rain, thresholds: Sequence[float], *, alpha: float = 0.0) -> Rain:
+    """Return labels with all weight on the class that the rain belongs to, but for uniform smoothing.
 
     Parameters
     ----------
@@ -75,16 +75,18 @@ def one_hot(rain: Rain, thresholds: Sequence[float]) -> Rain:
         Rain of shape (...), in the unit of the thresholds (mm per window).
     thresholds : sequence of float
         Increasing positive lower bounds of classes 1 to m - 1.
+    alpha : float
+        Smoothing towards the uniform distribution, 0 (none) to 1 (uniform).
 
     Returns
     -------
     same kind as `rain`
-        Labels of shape (..., m), zeros and a single one; NaN where rain is missing.
+        Labels of shape (..., m) that sum to one, zeros and a single one without smoothing; NaN where rain is missing.
 
     Raises
     ------
     ConfigError
-        If the thresholds are not positive and increasing.
+        If the thresholds are not positive and increasing, or `alpha` is out of range.
 
     Examples
     --------
@@ -93,10 +95,11 @@ def one_hot(rain: Rain, thresholds: Sequence[float]) -> Rain:
            [0., 1., 0.]])
     """
     bounds = _checked(thresholds)
+    _check_parameters(alpha=alpha, rho=1.0)
 
     def label(values: Any) -> Any:
         xp, values = _floating(values)
-        return _differences(xp, values, [_indicator(xp, values, bound) for bound in bounds])
+        return _smoothed(_differences(xp, values, [_indicator(xp, values, bound) for bound in bounds]), alpha)
 
     return _apply(label, rain)
 
@@ -162,7 +165,7 @@ def probabilistic_density(
         # negative rain is none; a transform such as sqrt must not see it
         scaled = _transformed(xp, xp.clip(values, 0.0, None), transform)
         hats = _differences(xp, values, [xp.clip((scaled - low) / width, 0.0, 1.0) for low, width in ramps])
-        return hats if alpha == 0.0 else (1.0 - alpha) * hats + alpha / len(knots)
+        return _smoothed(hats, alpha)
 
     return _apply(label, rain)
 
@@ -216,7 +219,8 @@ class LabelConfig:
     kind : {"one_hot", "pdl", "mixed"}
         One-hot, probabilistic density, or the weighted sum of both.
     alpha, beta, rho, symmetric
-        As in `probabilistic_density` and `mixed`.
+        As in `one_hot`, `probabilistic_density` and `mixed`; `alpha` smooths the one-hot label of its own kind, and the
+        density part of a mixed one.
     transform : {"log1p", "sqrt"} or None
         Change of variable of the ramps.
 
@@ -245,7 +249,7 @@ class LabelConfig:
     def encode(self, rain: Rain, thresholds: Sequence[float]) -> Rain:
         """Return the labels of this configuration for rain of shape (...): (..., m), NaN where rain is missing."""
         if self.kind == "one_hot":
-            return one_hot(rain, thresholds)
+            return one_hot(rain, thresholds, alpha=self.alpha)
         return mixed(
             rain,
             thresholds,
@@ -310,6 +314,11 @@ def _differences(xp: Any, values: Any, exceedances: list[Any]) -> Any:
     steps = [certain, *exceedances, xp.zeros_like(values)]
     classes = [upper - lower + missing for upper, lower in pairwise(steps)]
     return xp.stack(classes, -1)
+
+
+def _smoothed(label: Any, alpha: float) -> Any:
+    """Return labels (..., m) moved towards the uniform distribution by the share `alpha`."""
+    return label if alpha == 0.0 else (1.0 - alpha) * label + alpha / label.shape[-1]
 
 
 def _transformed(xp: Any, values: Any, transform: Transform) -> Any:

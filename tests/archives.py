@@ -16,12 +16,17 @@ LEADS = (0, 1, 2, 3)
 START = np.datetime64("2022-08-08T00", "ns")
 
 
-def fields(seed: int = 0, channels: tuple[str, ...] = CANONICAL, leads: int = len(LEADS)) -> np.ndarray:
+def fields(
+    seed: int = 0,
+    channels: tuple[str, ...] = CANONICAL,
+    leads: int = len(LEADS),
+    shape: tuple[int, int] = SMALL.shape,
+) -> np.ndarray:
     """Return plausible values (lead, channel, y, x) that are not multiples of the storage step."""
     rng = np.random.default_rng(seed)
     typical = {"geopotential_height": (9000, 300), "relative_humidity": (60, 15), "air_temperature": (280, 8)}
     typical |= {"air_pressure_at_mean_sea_level": (1005, 8), "precipitation_amount": (0, 5)}
-    values = np.empty((leads, len(channels), *SMALL.shape), np.float32)
+    values = np.empty((leads, len(channels), *shape), np.float32)
     for index, name in enumerate(channels):
         mean, spread = typical.get(CHANNELS[name].standard_name, (0, 8))
         values[:, index] = rng.normal(mean, spread, values[:, index].shape)

@@ -1,4 +1,7 @@
-"""What a network looks like: one frozen description, four presets, and a switch for each point the sources dispute."""
+"""What a network looks like: one frozen description for each kind.
+
+That of SSLPDL has four presets, and a switch for each point the sources dispute.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,92 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from sslpdl.errors import ConfigError
 
-__all__ = ["PRESETS", "ModelConfig", "nearest", "preset"]
+__all__ = ["PRESETS", "ModelConfig", "NetworkConfig", "nearest", "preset"]
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """Architecture of the network; the defaults are the published one with its defects repaired.
+class NetworkConfig:
+    """What all networks have in common.
 
     Parameters
     ----------
     channels, classes : int
         Number of NWP fields and of rain classes.
     shape : (int, int)
-        Rows and columns of the training grid.  Other grids run too: the position table is interpolated.
+        Rows and columns of the training grid.  Other grids run too: tables by position are interpolated.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    network: ClassVar[str]
+    """Name of the network in a configuration file."""
+
+    channels: int = 16
+    classes: int = 3
+    shape: tuple[int, int] = (224, 128)
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            if name == "network":
+                continue
+            value, text = getattr(self, name), str(hint)
+            choices = get_args(hint) if "Literal" in text else ()
+            if choices and value not in choices:
+                raise ConfigError(f"model setting {name} is {value!r}, give one of {choices}.")
+            if hint is int and (not isinstance(value, int) or value < 1):
+                raise ConfigError(f"model setting {name} is {value!r}, give a positive integer.")
+            if text.startswith("tuple[int"):
+                length = len(get_args(hint))
+                whole = tuple(int(n) for n in value)
+                object.__setattr__(self, name, whole)
+                if len(whole) != length or min(whole) < 1:
+                    raise ConfigError(f"model setting {name} is {whole}, give {length} positive integers.")
+            if name.endswith("mask_ratio") and not 0.0 <= value < 1.0:
+                raise ConfigError(f"model setting {name} is {value}, give a number in [0, 1).")
+        if self.classes < 2:
+            raise ConfigError(f"model setting classes is {self.classes}, give at least 2.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain lists and numbers, for YAML."""
+        plain = dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Return the configuration of a mapping.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown setting; the message names the nearest known one.
+        """
+        cls.check_names(settings)
+        return cls(**settings)
+
+    @classmethod
+    def check_names(cls, settings: Iterable[str]) -> None:
+        """Raise `ConfigError` for a setting that this network does not have."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for key in settings:
+            if key not in known:
+                raise ConfigError(f"model setting {key!r} is unknown{nearest(key, known)}.")
+
+
+@dataclass(frozen=True)
+class ModelConfig(NetworkConfig):
+    """Architecture of SSLPDL; the defaults are the published one with its defects repaired.
+
+    Parameters
+    ----------
+    channels, classes, shape
+        See `NetworkConfig`.
     patch : (int, int, int)
         Channels, rows and columns of one token.
     patch_init : {"random", "identity"}
@@ -63,9 +135,8 @@ class ModelConfig:
         If a value is out of range.
     """
 
-    channels: int = 16
-    classes: int = 3
-    shape: tuple[int, int] = (224, 128)
+    network: ClassVar[str] = "sslpdl"
+
     patch: tuple[int, int, int] = (4, 16, 16)
     patch_init: Literal["random", "identity"] = "random"
     token_norm: bool = True
@@ -88,25 +159,11 @@ class ModelConfig:
     stage2_head: Literal["logits", "double_softmax"] = "logits"
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            choices = get_args(hint) if "Literal" in str(hint) else ()
-            if choices and getattr(self, name) not in choices:
-                raise ConfigError(f"model setting {name} is {getattr(self, name)!r}, give one of {choices}.")
-        for name, length in (("shape", 2), ("patch", 3), ("depths", 4)):
-            value = tuple(int(n) for n in getattr(self, name))
-            object.__setattr__(self, name, value)
-            if len(value) != length or min(value) < 1:
-                raise ConfigError(f"model setting {name} is {value}, give {length} positive integers.")
-        for name in ("channels", "width", "group_channels", "fpn_channels", "pool_channels"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model setting {name} is {getattr(self, name)}, give a positive integer.")
-        if self.classes < 2:
-            raise ConfigError(f"model setting classes is {self.classes}, give at least 2.")
+        super().__post_init__()
         if self.width % self.group_channels:
             raise ConfigError(f"model width {self.width} is no multiple of group_channels {self.group_channels}.")
-        for name in ("pretraining_mask_ratio", "finetuning_mask_ratio", "drop_path"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"model setting {name} is {getattr(self, name)}, give a number in [0, 1).")
+        if not 0.0 <= self.drop_path < 1.0:
+            raise ConfigError(f"model setting drop_path is {self.drop_path}, give a number in [0, 1).")
 
     @property
     def padded_channels(self) -> int:
@@ -118,11 +175,6 @@ class ModelConfig:
     def widths(self) -> tuple[int, int, int, int]:
         """Channels of the four stages."""
         return (self.width, 2 * self.width, 4 * self.width, 8 * self.width)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain lists and numbers, for YAML."""
-        plain = dataclasses.asdict(self)
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> ModelConfig:
@@ -187,10 +239,7 @@ def preset(name: str, **overrides: Any) -> ModelConfig:
     """
     if name not in PRESETS:
         raise ConfigError(f"model preset {name!r} is unknown{nearest(name, PRESETS)}.")
-    known = {field.name for field in dataclasses.fields(ModelConfig)}
-    for key in overrides:
-        if key not in known:
-            raise ConfigError(f"model setting {key!r} is unknown{nearest(key, known)}.")
+    ModelConfig.check_names(overrides)
     return ModelConfig(**{**PRESETS[name], **overrides})
 
 

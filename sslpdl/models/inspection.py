@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sslpdl.errors import ModelError
 from sslpdl.models.config import ModelConfig
 from sslpdl.models.embedding import PatchEmbedding, pad, random_mask
+from sslpdl.models.network import SSLPDL, Reconstruction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,9 +139,10 @@ def sampling_points(
     """
     from sslpdl.ops import DCNv3
 
-    encoder = model.network.encoder
-    layers = [m for m in encoder.backbone.stages[stage].modules() if isinstance(m, DCNv3)]
-    if not layers:
+    network = model.network
+    encoder = network.encoder if isinstance(network, SSLPDL | Reconstruction) else None
+    layers = [m for m in encoder.backbone.stages[stage].modules() if isinstance(m, DCNv3)] if encoder else []
+    if encoder is None or not layers:
         raise ModelError("this model's blocks hold no deformable convolution; build it with dcn set to on.")
     layer = layers[block]
     caught: dict[str, torch.Tensor] = {}
@@ -153,7 +155,7 @@ def sampling_points(
     finally:
         for hook in hooks:
             hook.remove()
-    stride = model.config.stem_stride * 2**stage
+    stride = encoder.config.stem_stride * 2**stage
     i, j = row // stride, column // stride
     K = layer.kernel_size
     offset = caught["offset"][0, i, j].view(layer.group, K * K, 2)  # (G, P, (dx, dy))

@@ -1,29 +1,18 @@
-"""The two networks: reconstruction of hidden tokens, and segmentation into rain classes, sharing one encoder."""
+"""The two networks of SSLPDL: reconstruction of hidden tokens and segmentation into rain classes, with one encoder."""
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslpdl.errors import ModelError
-from sslpdl.models.config import ModelConfig, preset
+from sslpdl.models.base import Reconstructed, Reconstructor, Segmenter, clean
+from sslpdl.models.config import ModelConfig
 from sslpdl.models.embedding import PatchEmbedding, pad, random_mask
 from sslpdl.models.internimage import InternImage
 from sslpdl.models.upernet import UPerNet
 
-__all__ = ["SSLPDL", "Encoder", "Reconstructed", "Reconstruction", "build"]
-
-
-class Reconstructed(NamedTuple):
-    """Result of `Reconstruction`."""
-
-    fields: Tensor
-    """(B, C, H, W) reconstruction in scaled units."""
-    hidden: Tensor
-    """(B, C, H, W) bool, True where the cell was hidden from the network."""
+__all__ = ["SSLPDL", "Encoder", "Reconstruction"]
 
 
 class Encoder(nn.Module):
@@ -49,12 +38,7 @@ class Encoder(nn.Module):
         ModelError
             If the number of channels is not the configured one.
         """
-        if x.ndim != 4 or x.shape[1] != self.config.channels:
-            raise ModelError(
-                f"the network needs fields of shape (B, {self.config.channels}, H, W), got {tuple(x.shape)}; "
-                "select the model's channels first."
-            )
-        return pad(torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), self.config.patch)
+        return pad(clean(x, self.config.channels), self.config.patch)
 
     def draw_mask(self, padded: Tensor, ratio: float, *, generator: torch.Generator | None = None) -> Tensor | None:
         """Return a random token mask (B, N) for padded fields, or None for a ratio of zero."""
@@ -71,7 +55,7 @@ class Encoder(nn.Module):
         return levels
 
 
-class SSLPDL(nn.Module):
+class SSLPDL(Segmenter):
     """Rain-class logits from scaled NWP fields; the network of the second stage.
 
     Parameters
@@ -90,9 +74,19 @@ class SSLPDL(nn.Module):
 
     def __init__(self, config: ModelConfig, encoder: Encoder | None = None) -> None:
         super().__init__()
-        self.config = config
+        self.config: ModelConfig = config
         self.encoder = Encoder(config) if encoder is None else encoder
         self.decoder = UPerNet(config, config.classes)
+
+    @property
+    def pretrained_part(self) -> Encoder:
+        """The encoder."""
+        return self.encoder
+
+    @property
+    def head(self) -> UPerNet:
+        """The decoder."""
+        return self.decoder
 
     def forward(self, x: Tensor, *, mask_ratio: float | None = None) -> Tensor:
         """Return logits.
@@ -122,14 +116,14 @@ class SSLPDL(nn.Module):
         """Return log-probabilities (B, classes, H, W) of what `forward` returned, before any calibration."""
         if self.config.stage2_head == "double_softmax":
             return output.clamp_min(torch.finfo(output.dtype).tiny).log()
-        return output.log_softmax(dim=1)
+        return super().log_probabilities(output)
 
     def pretraining(self) -> Reconstruction:
         """Return the reconstruction network of the first stage, sharing this encoder and its weights."""
         return Reconstruction(self.config, self.encoder)
 
 
-class Reconstruction(nn.Module):
+class Reconstruction(Reconstructor):
     """All fields from those tokens that were not hidden; the network of the first stage.
 
     Parameters
@@ -143,31 +137,27 @@ class Reconstruction(nn.Module):
     def __init__(self, config: ModelConfig, encoder: Encoder | None = None) -> None:
         super().__init__()
         channels = config.padded_channels
-        self.config = config
+        self.config: ModelConfig = config
         self.encoder = Encoder(config) if encoder is None else encoder
         self.decoder = UPerNet(config, channels)
         self.refine = nn.Conv2d(channels, channels, 3, padding=1)
+
+    @property
+    def pretrained_part(self) -> Encoder:
+        """The encoder."""
+        return self.encoder
 
     def forward(
         self,
         x: Tensor,
         *,
-        mask: Tensor | None = None,
         mask_ratio: float | None = None,
         generator: torch.Generator | None = None,
+        mask: Tensor | None = None,
     ) -> Reconstructed:
-        """Return the reconstruction and what was hidden.
+        """Return the reconstruction and what was hidden; see `Reconstructor.forward`.
 
-        Parameters
-        ----------
-        x : Tensor (B, C, H, W)
-            Scaled fields; NaN counts as the mean.
-        mask : Tensor (B, N) bool, optional
-            Tokens to hide; drawn at random by default.
-        mask_ratio : float, optional
-            Share of tokens to hide where `mask` is not given; the configured share by default.
-        generator : torch.Generator, optional
-            Source of the random mask.
+        A `mask` (B, N) of the tokens to hide may be given in place of a random one.
         """
         padded = self.encoder.prepare(x)
         if mask is None:
@@ -182,32 +172,3 @@ class Reconstruction(nn.Module):
             hidden = self.encoder.embedding.cells(mask, padded)
         _, C, H, W = x.shape
         return Reconstructed(fields[:, :C, :H, :W], hidden[:, :C, :H, :W])
-
-
-def build(
-    name: str, *, channels: int = 16, classes: int = 3, shape: tuple[int, int] = (224, 128), **overrides: Any
-) -> SSLPDL:
-    """Return the fine-tuned model of a preset with fresh weights.
-
-    Parameters
-    ----------
-    name : {"paper", "small", "tiny", "as_released"}
-        Preset.
-    channels, classes : int
-        Number of NWP fields and of rain classes.
-    shape : (int, int)
-        Rows and columns of the grid that the model is trained on.
-    **overrides
-        Further fields of `ModelConfig`.
-
-    Returns
-    -------
-    SSLPDL
-        (B, channels, H, W) to logits (B, classes, H, W); ``.pretraining()`` gives its reconstruction counterpart.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown preset or setting.
-    """
-    return SSLPDL(preset(name, channels=channels, classes=classes, shape=shape, **overrides))

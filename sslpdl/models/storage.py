@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -14,9 +13,10 @@ import yaml
 
 from sslpdl.errors import ConfigError, ModelError, SslpdlError
 from sslpdl.files import atomic_directory, explain_os_error, sha256, write_json_atomic, write_text_atomic
+from sslpdl.models.base import Reconstructor, Segmenter
 from sslpdl.models.calibration import Calibration
-from sslpdl.models.config import ModelConfig, nearest
-from sslpdl.models.network import SSLPDL, Reconstruction
+from sslpdl.models.config import nearest
+from sslpdl.models.registry import architecture, create, describe
 from sslpdl.models.trained import TrainedModel
 
 __all__ = ["FORMAT_VERSION", "WEIGHTS", "load", "save"]
@@ -144,7 +144,7 @@ def _describe(trained: TrainedModel) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "kind": trained.kind,
-        "model": trained.config.to_dict(),
+        "model": describe(trained.config),
         "channels": list(trained.channels),
         "thresholds": [float(value) for value in trained.thresholds],
         "rain_window": float(trained.rain_window),
@@ -177,15 +177,11 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _network(config: Mapping[str, Any]) -> SSLPDL | Reconstruction:
-    known = {item.name for item in dataclasses.fields(ModelConfig)}
-    for key in config["model"]:
-        if key not in known:
-            raise ModelError(f"model setting {key!r} is unknown{nearest(str(key), known)}.")
-    architecture = ModelConfig(**config["model"])
+def _network(config: Mapping[str, Any]) -> Segmenter | Reconstructor:
+    network = create(architecture(config["model"]))
     if config["kind"] not in ("segmentation", "reconstruction"):
         raise ModelError(f"model kind {config['kind']!r} is unknown, give segmentation or reconstruction.")
-    return (SSLPDL if config["kind"] == "segmentation" else Reconstruction)(architecture)
+    return network if config["kind"] == "segmentation" else network.pretraining()
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:

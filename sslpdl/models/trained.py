@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from sslpdl.errors import ModelError
+from sslpdl.models.base import Reconstructor, Segmenter
 from sslpdl.models.calibration import Calibration, deweight
-from sslpdl.models.config import ModelConfig
-from sslpdl.models.embedding import random_mask
-from sslpdl.models.network import SSLPDL, Reconstruction
+from sslpdl.models.config import NetworkConfig
 from sslpdl.models.scaling import Scaler
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from sslpdl.archive import Statistics
 
-__all__ = ["TrainedModel"]
+__all__ = ["TrainedModel", "check_archive"]
 
 Fields = NDArray[np.floating]
 
@@ -37,7 +36,7 @@ class TrainedModel:
 
     Parameters
     ----------
-    network : SSLPDL or Reconstruction
+    network : Segmenter or Reconstructor
         The network, put into evaluation mode.
     channels : tuple of str
         The channels it needs, in order.
@@ -66,7 +65,7 @@ class TrainedModel:
         If the parts do not fit together.
     """
 
-    network: SSLPDL | Reconstruction
+    network: Segmenter | Reconstructor
     channels: tuple[str, ...]
     statistics: Statistics
     rain_window: float = 1.0
@@ -98,14 +97,14 @@ class TrainedModel:
             raise ModelError(f"the calibration is for {len(self.calibration.scale)} classes, not {config.classes}.")
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> NetworkConfig:
         """Architecture of the network."""
         return self.network.config
 
     @property
     def kind(self) -> str:
         """``"segmentation"`` or ``"reconstruction"``."""
-        return "segmentation" if isinstance(self.network, SSLPDL) else "reconstruction"
+        return "segmentation" if isinstance(self.network, Segmenter) else "reconstruction"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -139,7 +138,7 @@ class TrainedModel:
         ModelError
             For a reconstruction model, or fields of another number of channels.
         """
-        if not isinstance(self.network, SSLPDL):
+        if not isinstance(self.network, Segmenter):
             raise ModelError("this model reconstructs fields and knows no rain classes; fine-tune it first.")
         parts = []
         for x in self._batches(fields):
@@ -174,15 +173,12 @@ class TrainedModel:
         ModelError
             For a segmentation model, or fields of another number of channels.
         """
-        if not isinstance(self.network, Reconstruction):
+        if not isinstance(self.network, Reconstructor):
             raise ModelError("this model forecasts rain classes and cannot reconstruct fields; load a pre-trained one.")
-        ratio = self.config.pretraining_mask_ratio if mask_ratio is None else mask_ratio
         generator = torch.Generator().manual_seed(seed)
         values, hidden = [], []
         for x in self._batches(fields):
-            tokens = self.network.encoder.embedding.tokens(self.network.encoder.prepare(x))
-            mask = random_mask(x.shape[0], tokens, ratio, generator=generator)
-            result = self.network(x, mask=mask)
+            result = self.network(x, mask_ratio=mask_ratio, generator=generator)
             values.append(self.scaler.unscale(result.fields.numpy()))
             hidden.append(result.hidden.numpy())
         return np.concatenate(values), np.concatenate(hidden)
@@ -195,20 +191,7 @@ class TrainedModel:
         ModelError
             If channels are missing or rain is summed over another window.
         """
-        held = [str(name) for name in archive["channel"].values]
-        missing = [name for name in self.channels if name not in held]
-        if missing:
-            raise ModelError(
-                f"the model needs {', '.join(missing)}, which the archive lacks (it holds {', '.join(held)}); "
-                "ingest the missing channels or train a model without them."
-            )
-        windows = np.unique(np.asarray(archive["rain_window"].values, "float64"))
-        other = windows[~np.isclose(windows, self.rain_window)]
-        if other.size:
-            raise ModelError(
-                f"the model was trained on rain of {self.rain_window:g} h and the archive holds rain of "
-                f"{other[0]:g} h; use lead times or an archive of the same window."
-            )
+        check_archive(archive, self.channels, self.rain_window)
 
     def _batches(self, fields: Fields) -> Iterator[torch.Tensor]:
         fields = np.asarray(fields)
@@ -219,3 +202,27 @@ class TrainedModel:
             )
         for first in range(0, len(fields), _BATCH):
             yield torch.from_numpy(self.scaler.scale(fields[first : first + _BATCH]))
+
+
+def check_archive(archive: xr.Dataset, channels: Sequence[str], rain_window: float) -> None:
+    """Refuse an archive that lacks channels, or holds rain summed over another window [h].
+
+    Raises
+    ------
+    ModelError
+        Saying what is missing.
+    """
+    held = [str(name) for name in archive["channel"].values]
+    missing = [name for name in channels if name not in held]
+    if missing:
+        raise ModelError(
+            f"the model needs {', '.join(missing)}, which the archive lacks (it holds {', '.join(held)}); "
+            "ingest the missing channels or train a model without them."
+        )
+    windows = np.unique(np.asarray(archive["rain_window"].values, "float64"))
+    other = windows[~np.isclose(windows, rain_window)]
+    if other.size:
+        raise ModelError(
+            f"the model was trained on rain of {rain_window:g} h and the archive holds rain of "
+            f"{other[0]:g} h; use lead times or an archive of the same window."
+        )

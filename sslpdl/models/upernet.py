@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslpdl.models.config import ModelConfig
+from sslpdl.models.base import BatchNorm2d
 
 __all__ = ["UPerNet"]
 
 POOLED_SIZES = (1, 2, 3, 6)
+
+
+class Pyramid(Protocol):
+    """Settings of the decoder, as the configuration of a network with four stages holds them."""
+
+    @property
+    def widths(self) -> tuple[int, int, int, int]: ...
+    @property
+    def fpn_channels(self) -> int: ...
+    @property
+    def pool_channels(self) -> int: ...
+    @property
+    def fusion_kernel(self) -> Literal[1, 3]: ...
+    @property
+    def decoder_norm(self) -> Literal["layer", "batch"]: ...
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -20,18 +36,6 @@ class LayerNorm2d(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation that uses its running statistics where a batch has one value per channel.
-
-    That happens in the pooled 1x1 branch with a batch of one, where batch statistics do not exist.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(x)
 
 
 def _unit(inputs: int, outputs: int, kernel: int, norm: str) -> nn.Sequential:
@@ -50,13 +54,13 @@ class UPerNet(nn.Module):
 
     Parameters
     ----------
-    config : ModelConfig
+    config : Pyramid
         Uses ``widths``, ``fpn_channels``, ``pool_channels``, ``fusion_kernel`` and ``decoder_norm``.
     outputs : int
         Channels of the map.
     """
 
-    def __init__(self, config: ModelConfig, outputs: int) -> None:
+    def __init__(self, config: Pyramid, outputs: int) -> None:
         super().__init__()
         *finer, coarsest = config.widths
         norm, pyramid, pooled = config.decoder_norm, config.fpn_channels, config.pool_channels

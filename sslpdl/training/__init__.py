@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sslpdl.training.config import DataConfig, Experiment, FinetuneConfig, PretrainConfig, load_config
+from sslpdl.training.config import DataConfig, Experiment, FinetuneConfig, PretrainConfig
 from sslpdl.training.experiment import experiment
+from sslpdl.training.reading import load_config
 from sslpdl.training.stages import finetune, pretrain
 
 __all__ = [

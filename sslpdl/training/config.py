@@ -1,23 +1,16 @@
-"""Settings of both training stages, as they stand in a YAML file."""
+"""Settings of both training stages, with the checks that a value must pass."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-import yaml
+from typing import Any, Literal
 
 from sslpdl.errors import ConfigError
 from sslpdl.labels import LabelConfig
-from sslpdl.models.config import ModelConfig, nearest
+from sslpdl.models.registry import architecture
 
-__all__ = ["DataConfig", "Experiment", "FinetuneConfig", "PretrainConfig", "load_config"]
-
-Config = TypeVar("Config")
+__all__ = ["DataConfig", "Experiment", "FinetuneConfig", "PretrainConfig", "check_box"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +24,13 @@ class DataConfig:
         these with both ends included ("2019-06-01/2019-07-15").
     channels : tuple of str
         Fields to use, all of the archive by default.
+    without : tuple of str
+        Fields to leave out of these.
     lead_time : tuple of int
         Lead times in hours, all of the archive by default.
+    region : tuple of float
+        West, south, east and north end in degrees of the part whose rain is learned from and validated with, inside
+        the verification mask; all of the mask by default.  The fields of the whole grid are seen all the same.
     log_rain : bool
         Let rain enter by log(1 + mm).
     validation_samples : int
@@ -46,7 +44,9 @@ class DataConfig:
     train: tuple[int | str, ...] = ()
     validation: tuple[int | str, ...] = ()
     channels: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     lead_time: tuple[int, ...] = ()
+    region: tuple[float, ...] = ()
     log_rain: bool = True
     validation_samples: int = 1000
     cache_gib: float = 4.0
@@ -57,6 +57,8 @@ class DataConfig:
             raise ConfigError(
                 "data.train is empty; name the years or ranges of runs to learn from, such as [2019, 2020]."
             )
+        if self.region:
+            check_box(self.region, name="data.region")
         _check_positive(self, "validation_samples")
         _check_positive(self, "cache_gib", "workers", zero=True)
 
@@ -70,11 +72,16 @@ class _StageConfig:
     data : DataConfig
         Split and input.
     model : mapping
-        ``preset`` and overrides of `sslpdl.models.ModelConfig`; channels, classes and shape follow from the data.
+        ``network`` and its settings, see `sslpdl.models.architecture`; for SSLPDL, the default, ``preset`` and
+        overrides of `sslpdl.models.ModelConfig`.  Channels, classes and shape follow from the data.
     seed : int
         Start of weights, order of samples and masks.
     epochs, steps_per_epoch : int
         Validations, and optimiser steps before each; 0 steps means one pass over the samples.
+    minutes : float
+        Stop at the end of the epoch in which so much time is up; 0 sets no such limit.  The learning rate follows the
+        time then, where that is ahead of the steps, so that it ends near zero.  How far a training gets, and so its
+        result, depends on the machine.
     batch_size : int
         Samples per step.
     learning_rate, weight_decay, betas
@@ -94,6 +101,7 @@ class _StageConfig:
     seed: int = 0
     epochs: int = 10
     steps_per_epoch: int = 0
+    minutes: float = 0.0
     batch_size: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -107,9 +115,9 @@ class _StageConfig:
         for name in ("channels", "classes", "shape"):
             if name in self.model:
                 raise ConfigError(f"model.{name} follows from the archive and the thresholds; leave it out.")
-        ModelConfig.from_dict(self.model)
+        architecture(self.model)
         _check_positive(self, "epochs", "batch_size", "learning_rate")
-        _check_positive(self, "steps_per_epoch", "weight_decay", "clip", "patience", zero=True)
+        _check_positive(self, "steps_per_epoch", "minutes", "weight_decay", "clip", "patience", zero=True)
         if not 0.0 <= self.warmup < 1.0:
             raise ConfigError(f"warmup is {self.warmup}, give a share of all steps in [0, 1).")
 
@@ -133,8 +141,13 @@ class FinetuneConfig(_StageConfig):
         Weight of each class in the loss; all one by default.
     loss_normaliser : {"count", "weight"}
         Divide the loss by the number of cells, or by the sum of their weights.
+    focal_gamma : float
+        Exponent of the focal loss, which turns to cells that are not learned yet; 0 is the cross-entropy.
+    wet_share : float
+        Share of the draws that come from the wettest tenth of the training samples (by mean rain); 0 draws all samples
+        alike.
     encoder_learning_rate : float
-        Rate of the pre-trained part; 0 keeps it fixed.
+        Rate of the part that pre-training provides; 0 keeps it fixed.
     monitor : {"csi", "loss"}
         Score by which the best state is kept: mean over thresholds of the best CSI, or the negative log-likelihood.
     calibration : {"vector", "temperature", "identity"}
@@ -145,6 +158,8 @@ class FinetuneConfig(_StageConfig):
     label: LabelConfig = field(default_factory=LabelConfig)
     class_weights: tuple[float, ...] = ()
     loss_normaliser: Literal["count", "weight"] = "count"
+    focal_gamma: float = 0.0
+    wet_share: float = 0.0
     encoder_learning_rate: float = 5e-4
     monitor: Literal["csi", "loss"] = "csi"
     calibration: Literal["vector", "temperature", "identity"] = "vector"
@@ -167,7 +182,9 @@ class FinetuneConfig(_StageConfig):
         ):
             if getattr(self, name) not in known:
                 raise ConfigError(f"finetune.{name} is {getattr(self, name)!r}, give one of {', '.join(known)}.")
-        _check_positive(self, "encoder_learning_rate", zero=True)
+        _check_positive(self, "encoder_learning_rate", "focal_gamma", "wet_share", zero=True)
+        if self.wet_share > 1.0:
+            raise ConfigError(f"finetune.wet_share is {self.wet_share}, give a share of the draws from 0 to 1.")
 
 
 @dataclass(frozen=True)
@@ -183,7 +200,8 @@ class Experiment:
     archive, test : mapping
         Archives to train on and to verify with: the ``path`` of one that exists (for the test with ``periods`` of runs,
         as in `DataConfig`), or ``runs`` (a mapping of periods to hours between runs), ``lead_time`` and ``seed`` of a
-        twin archive to make.
+        twin archive to make.  In a table, ``regions`` of the test (names of boxes: west, south, east, north in degrees)
+        are verified besides the standard ones.
     """
 
     finetune: FinetuneConfig
@@ -192,88 +210,18 @@ class Experiment:
     test: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load_config(path: str | os.PathLike[str]) -> Experiment:
-    """Read an experiment from YAML.
-
-    Parameters
-    ----------
-    path : path
-        File with the sections ``data``, ``model``, ``finetune`` and optionally ``pretrain``, ``archive``, ``test`` and
-        ``seed``.  Keys of ``data``, ``model`` and ``seed`` hold for both stages; a stage may override them.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, or holds an unknown key or an impossible value; the nearest known key is named.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"the configuration {path} cannot be read: {reason}.") from error
-    try:
-        settings = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path} holds no settings; it needs the sections data, model and finetune.")
-    try:
-        return _experiment(settings)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def _experiment(settings: Mapping[str, Any]) -> Experiment:
-    _refuse_unknown(settings, ("archive", "data", "finetune", "model", "pretrain", "seed", "test"), "section")
-    stages: dict[str, Any] = {}
-    for name, kind in (("pretrain", PretrainConfig), ("finetune", FinetuneConfig)):
-        own = settings.get(name)
-        if own is None and name == "pretrain":
-            continue
-        stage = dict(own or {})
-        stage["data"] = from_mapping(
-            DataConfig, {**settings.get("data", {}), **stage.pop("data", {})}, where="data setting"
-        )
-        stage["model"] = {**settings.get("model", {"preset": "tiny"}), **stage.pop("model", {})}
-        if "label" in stage:
-            stage["label"] = from_mapping(LabelConfig, stage["label"], where="label setting")
-        stages[name] = from_mapping(kind, {"seed": settings.get("seed", 0), **stage}, where=f"{name} setting")
-    archives: dict[str, Any] = {name: dict(settings.get(name) or {}) for name in ("archive", "test")}
-    return Experiment(**stages, **archives)
-
-
-def from_mapping(kind: type[Config], values: Mapping[str, Any], *, where: str) -> Config:
-    """Return a configuration of a mapping, lists as tuples; unknown keys raise `ConfigError`."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}s must be a mapping of names to values, got {values!r}.")
-    assert dataclasses.is_dataclass(kind)
-    _refuse_unknown(values, tuple(item.name for item in dataclasses.fields(kind)), where)
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    try:
-        return kind(**plain)
-    except TypeError as error:
-        raise ConfigError(f"{where}s hold a value of the wrong type: {error}.") from error
-
-
-def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a configuration as plain dictionaries, lists and numbers."""
-    return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in values:
-        if key not in known:
-            raise ConfigError(f"{where} {str(key)!r} is unknown{nearest(str(key), known)}.")
-
-
 def _check_positive(config: Any, *names: str, zero: bool = False) -> None:
     for name in names:
         value = getattr(config, name)
         if not isinstance(value, int | float) or value < 0 or (value == 0 and not zero):
             raise ConfigError(f"{name} is {value!r}, give a number {'from 0 on' if zero else 'above 0'}.")
+
+
+def check_box(box: Any, *, name: str) -> None:
+    """Raise `ConfigError` if a box is not west, south, east and north in degrees."""
+    values = tuple(box) if isinstance(box, list | tuple) else ()
+    numbers = all(isinstance(value, int | float) for value in values)
+    if len(values) != 4 or not numbers or values[0] >= values[2] or values[1] >= values[3]:
+        raise ConfigError(
+            f"{name} is {box!r}, give west, south, east and north in degrees, such as [126, 34, 130, 37]."
+        )

@@ -19,7 +19,7 @@ from sslpdl.training.config import DataConfig
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Endless", "SampleIndex", "Samples", "evenly", "loader"]
+__all__ = ["Endless", "Oversampled", "SampleIndex", "Samples", "evenly", "loader"]
 
 _GIB = 2**30
 
@@ -111,19 +111,47 @@ class Samples(Dataset[tuple[Tensor, Tensor]]):
                 self._kept[item] = True
         return torch.from_numpy(fields.astype("float32")), torch.from_numpy(rain)
 
-    def _read(self, item: int) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    def wettest(self, share: float = 0.1) -> NDArray[np.int64]:
+        """Return the positions of the samples with most rain, by the mean over the region: this share, at least one.
+
+        Only observations are read, each once.
+        """
+        places, which = np.unique(self.index.qpe, return_inverse=True)
+        mean = np.zeros(len(places))
+        for number, place in enumerate(places):
+            rain = self._rain(int(place))
+            known = np.isfinite(rain)
+            mean[number] = rain[known].mean(dtype="float64") if known.any() else 0.0
+        most = max(1, round(share * len(self)))
+        return np.sort(np.argsort(-mean[which], kind="stable")[:most])
+
+    def _rain(self, place: int) -> NDArray[np.float32]:
+        """Return observed rain (y, x), NaN outside the region."""
+        rain = np.array(self._qpe[place].values, "float32")
+        if self._region is not None:
+            rain[~self._region] = np.nan
+        return rain
+
+    def physical(self, item: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return fields (C, H, W) in physical units and observed rain (H, W) [mm] of a sample, read from the archive.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive cannot be read there.
+        """
         where = self.index.init[item], self.index.lead[item], self.index.qpe[item]
         try:
-            raw = np.asarray(self._fields[int(where[0]), int(where[1])].values, "float32")[self._channels]
-            rain = np.full(self.shape, np.nan, "float32")
-            if where[2] >= 0:
-                rain = np.array(self._qpe[int(where[2])].values, "float32")
+            fields = np.asarray(self._fields[int(where[0]), int(where[1])].values, "float32")[self._channels]
+            rain = self._rain(int(where[2])) if where[2] >= 0 else np.full(self.shape, np.nan, "float32")
         except (OSError, RuntimeError, ValueError) as error:
             time = np.datetime_as_string(self.index.init_time[item], unit="h")
             raise ArchiveError(f"the run of {time} UTC cannot be read ({error}); is the archive damaged?") from error
-        if self._region is not None:
-            rain[~self._region] = np.nan
-        return self.scaler.scale(raw).astype("float16"), rain
+        return fields, rain
+
+    def _read(self, item: int) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+        fields, rain = self.physical(item)
+        return self.scaler.scale(fields).astype("float16"), rain
 
 
 class Endless(Sampler[int]):
@@ -159,6 +187,39 @@ class Endless(Sampler[int]):
             if position == first or place == 0:
                 order = np.random.default_rng([self.seed, pass_number]).permutation(self.size)
             yield int(order[place])
+
+
+class Oversampled(Sampler[int]):
+    """The draws of another sampler, of which a share is replaced by draws from chosen samples.
+
+    As there, the draws of an epoch depend on the seed and the number of the epoch only.
+
+    Parameters
+    ----------
+    order : Endless
+        All draws.
+    chosen : ndarray of int
+        Positions of the samples to draw more often.
+    share : float
+        Share of the draws to replace, 0 to 1.
+    """
+
+    def __init__(self, order: Endless, chosen: NDArray[np.int64], *, share: float) -> None:
+        self.order, self.chosen, self.share = order, chosen, share
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; the Lightning trainer calls this."""
+        self.order.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.default_rng([self.order.seed, self.order.epoch])
+        replaced = generator.random(len(self)) < self.share
+        drawn = generator.choice(self.chosen, len(self))
+        for item, other, instead in zip(self.order, drawn, replaced, strict=True):
+            yield int(other) if instead else item
 
 
 def evenly(index: SampleIndex, most: int) -> SampleIndex:

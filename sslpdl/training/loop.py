@@ -90,7 +90,7 @@ class _Keeper(Checkpoint):
         self.score, self.step, self._waited = (state_dict[name] for name in ("score", "step", "waited"))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop(trainer)
+        self._stop(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         score = float(trainer.callback_metrics["score"])
@@ -100,10 +100,10 @@ class _Keeper(Checkpoint):
         else:
             self._waited += 1
         trainer.save_checkpoint(self._folder / LAST)
-        self._stop(trainer)
+        self._stop(trainer, pl_module)
 
-    def _stop(self, trainer: pl.Trainer) -> None:
-        if self._patience and self._waited >= self._patience:
+    def _stop(self, trainer: pl.Trainer, module: Any) -> None:
+        if (self._patience and self._waited >= self._patience) or module.out_of_time:
             trainer.should_stop = True
 
 
@@ -147,7 +147,7 @@ def fit(
     Returns
     -------
     dict
-        ``steps`` done, ``best_score``, ``best_step`` and ``stopped_early``.
+        ``steps`` done, ``best_score``, ``best_step``, ``stopped_early`` and ``out_of_time``.
     """
     config = module.config
     keeper = _Keeper(folder, config.patience if validation is not None else 0)
@@ -167,6 +167,7 @@ def fit(
             enable_model_summary=False,
         )
         trainer.fit(module, training, validation, ckpt_path=str(last) if last.exists() else None)
+        out_of_time = module.out_of_time
         module.load_state_dict(read_checkpoint(folder / BEST)["state_dict"])
         if validation is not None:
             trainer.validate(module, validation, verbose=False)
@@ -176,6 +177,7 @@ def fit(
         "best_step": keeper.step,
         "best_score": keeper.score,
         "stopped_early": trainer.current_epoch < config.epochs,
+        "out_of_time": out_of_time,
     }
 
 

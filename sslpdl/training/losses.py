@@ -7,7 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["cross_entropy", "masked_mse"]
+from sslpdl.errors import ModelError
+
+__all__ = ["DivergedError", "cross_entropy", "masked_mse"]
+
+
+class DivergedError(ModelError):
+    """A training whose loss is no number any more."""
 
 
 def masked_mse(fields: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
@@ -33,7 +39,12 @@ def masked_mse(fields: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
 
 
 def cross_entropy(
-    logits: Tensor, target: Tensor, *, weights: Sequence[float] = (), normaliser: str = "count"
+    logits: Tensor,
+    target: Tensor,
+    *,
+    weights: Sequence[float] = (),
+    normaliser: str = "count",
+    focal_gamma: float = 0.0,
 ) -> Tensor:
     """Return the weighted cross-entropy with class probabilities as target, over cells where the target is known.
 
@@ -51,6 +62,9 @@ def cross_entropy(
         Class weights; all one by default.
     normaliser : {"count", "weight"}
         Divide by the number of cells, or by the sum over cells of the expected weight.
+    focal_gamma : float
+        Multiply the term of class j by (1 - p_j) to this power (Lin et al. 2017, arXiv 1708.02002, with a soft target
+        term by term).  Probabilities learned so are not those of the events, which calibration has to mend.
 
     Returns
     -------
@@ -62,7 +76,12 @@ def cross_entropy(
     weighted = torch.where(known, target, 0.0)
     if weights:
         weighted = weighted * logits.new_tensor(weights)[:, None, None]
-    total = -(weighted * logits.log_softmax(dim=1)).sum()
+    log_p = logits.log_softmax(dim=1)
+    terms = weighted * log_p
+    if focal_gamma:
+        # 1 - p underflows to zero for p near one, where the power of zero has no finite slope for gamma below one
+        terms = terms * (1.0 - log_p.exp()).clamp_min(1e-6).pow(focal_gamma)
+    total = -terms.sum()
     if normaliser == "weight":
         return total / weighted.sum().clamp_min(1e-12)
     return total / known.sum().clamp_min(1)

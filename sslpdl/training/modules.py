@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from sslpdl import labels
-from sslpdl.models import SSLPDL, Reconstruction, deweight
+from sslpdl.models import Reconstructor, Segmenter, deweight
 from sslpdl.training.config import FinetuneConfig, PretrainConfig
 from sslpdl.training.decision import ThresholdCounts
-from sslpdl.training.losses import cross_entropy, masked_mse
+from sslpdl.training.losses import DivergedError, cross_entropy, masked_mse
 
 __all__ = ["Finetuning", "Pretraining"]
 
@@ -24,7 +25,7 @@ Batch = tuple[Tensor, Tensor]
 class _Stage(pl.LightningModule):
     """Optimiser, schedule, seeds and curves that both stages share."""
 
-    network: SSLPDL | Reconstruction
+    network: Segmenter | Reconstructor
 
     def __init__(self, config: PretrainConfig | FinetuneConfig, *, steps: int) -> None:
         super().__init__()
@@ -33,6 +34,29 @@ class _Stage(pl.LightningModule):
         self.curves: dict[str, list[float]] = {"step": [], "training_loss": []}
         self.scores: dict[str, float] = {}
         self._losses: list[Tensor] = []
+        self._spent_before, self._begin = 0.0, time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds of training and validation so far, those before interruptions included."""
+        return self._spent_before + time.monotonic() - self._begin
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the configured minutes are up."""
+        return 0.0 < self.config.minutes * 60.0 <= self.spent
+
+    def on_fit_start(self) -> None:
+        """Start the clock."""
+        self._begin = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        """Let a part that is kept fixed keep the running statistics of its batch normalisation too."""
+        for part, rate in self.rates():
+            if rate == 0.0:
+                for layer in part.modules():
+                    if isinstance(layer, nn.BatchNorm2d):
+                        layer.eval()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make the masks of a step depend on seed and step only, so that a resumed training repeats them."""
@@ -44,9 +68,19 @@ class _Stage(pl.LightningModule):
         self.log("training_loss", loss)
         return loss
 
+    def refuse_divergence(self, values: Tensor) -> None:
+        """Raise `DivergedError` if losses or outputs are no numbers any more."""
+        if not values.isfinite().all():
+            raise DivergedError(
+                f"the training diverged at a learning rate of {self.config.learning_rate:g} (step {self.global_step}); "
+                "give a smaller one."
+            )
+
     def on_train_epoch_end(self) -> None:
         """Add the epoch to the curves, and show its scores to callbacks and TensorBoard."""
-        training_loss = float(torch.stack(self._losses).mean())
+        losses = torch.stack(self._losses)
+        self.refuse_divergence(losses)
+        training_loss = float(losses.mean())
         self._losses = []
         # without a validation split the last state counts as the best one
         scores = self.scores or {"score": float(self.current_epoch)}
@@ -57,12 +91,14 @@ class _Stage(pl.LightningModule):
             self.log(name, value)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the curves with the weights."""
+        """Keep the curves and the time spent with the weights."""
         checkpoint["curves"] = self.curves
+        checkpoint["spent"] = self.spent
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the curves up again."""
+        """Take the curves and the time spent up again."""
         self.curves = checkpoint["curves"]
+        self._spent_before, self._begin = checkpoint["spent"], time.monotonic()
 
     def rates(self) -> Iterator[tuple[nn.Module, float]]:
         """Yield parts of the network with their learning rate; zero keeps a part fixed."""
@@ -83,6 +119,9 @@ class _Stage(pl.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _factor(self, step: int) -> float:
+        if self.config.minutes:
+            # with a limit of time the schedule follows the clock where that is ahead
+            step = max(step, int(self.steps * self.spent / (60.0 * self.config.minutes)))
         warmup = self.config.warmup * self.steps
         if step < warmup:
             return (step + 1) / (warmup + 1)
@@ -98,7 +137,7 @@ class Pretraining(_Stage):
 
     Parameters
     ----------
-    network : Reconstruction
+    network : Reconstructor
         The network.
     config : PretrainConfig
         Settings.
@@ -106,9 +145,9 @@ class Pretraining(_Stage):
         All steps of the schedule.
     """
 
-    def __init__(self, network: Reconstruction, config: PretrainConfig, *, steps: int) -> None:
+    def __init__(self, network: Reconstructor, config: PretrainConfig, *, steps: int) -> None:
         super().__init__(config, steps=steps)
-        self.network: Reconstruction = network
+        self.network: Reconstructor = network
         self._sums = torch.zeros(3, network.config.channels, dtype=torch.float64)
         self.channel_errors: tuple[list[float], list[float]] = ([], [])
 
@@ -136,6 +175,7 @@ class Pretraining(_Stage):
     def on_validation_epoch_end(self) -> None:
         """Report the masked error, and each channel's beside that of the climatological mean."""
         error, trivial, count = self._sums
+        self.refuse_divergence(error)
         self.channel_errors = ((error / count).tolist(), (trivial / count).tolist())
         loss = float(error.sum() / count.sum())
         self.scores = {"score": -loss, "validation_loss": loss}
@@ -150,25 +190,26 @@ class Finetuning(_Stage):
 
     Parameters
     ----------
-    network : SSLPDL
-        The network, with a pre-trained encoder or a fresh one.
+    network : Segmenter
+        The network, with a pre-trained part or a fresh one.
     config : FinetuneConfig
         Settings.
     steps : int
         All steps of the schedule.
     """
 
-    def __init__(self, network: SSLPDL, config: FinetuneConfig, *, steps: int) -> None:
+    def __init__(self, network: Segmenter, config: FinetuneConfig, *, steps: int) -> None:
         super().__init__(config, steps=steps)
         self.config: FinetuneConfig = config
-        self.network: SSLPDL = network
+        self.network: Segmenter = network
         self._counts = ThresholdCounts(config.thresholds)
         self._loss = torch.zeros(2, dtype=torch.float64)
 
     def rates(self) -> Iterator[tuple[nn.Module, float]]:
-        """Yield encoder and decoder with their own rates."""
-        yield self.network.encoder, self.config.encoder_learning_rate
-        yield self.network.decoder, self.config.learning_rate
+        """Yield the part that pre-training provides, if there is one, and the rest with their own rates."""
+        if self.network.pretrained_part is not None:
+            yield self.network.pretrained_part, self.config.encoder_learning_rate
+        yield self.network.head, self.config.learning_rate
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         """Return the weighted cross-entropy with the configured labels."""
@@ -179,6 +220,7 @@ class Finetuning(_Stage):
             target,
             weights=self.config.class_weights,
             normaliser=self.config.loss_normaliser,
+            focal_gamma=self.config.focal_gamma,
         )
         return self.keep(loss)
 
@@ -196,6 +238,7 @@ class Finetuning(_Stage):
         """Count events by forecast probability, and add up the log-likelihood."""
         fields, rain = batch
         log_p, observed = self.log_probabilities(fields), labels.class_index(rain, self.config.thresholds)
+        self.refuse_divergence(log_p)
         self._counts.add(log_p.exp(), observed)
         known = observed >= 0
         picked = log_p.gather(1, observed.clamp_min(0)[:, None])[:, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from sslpdl.training.splits import HELD_OUT, Split, split
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Prepared", "automatic_split", "open_source", "prepare"]
+__all__ = ["Prepared", "automatic_split", "in_box", "open_source", "prepare"]
 
 # samples behind mean and deviation: their error is far below that of any other choice
 _STATISTICS_SAMPLES = 400
@@ -71,6 +72,7 @@ class Prepared:
             "training_samples": len(self.training),
             "validation_samples": len(self.validation),
             "purged_samples": self.purged,
+            **({"region": list(config.region)} if config.region else {}),
             "training_runs": int(np.unique(self.training.index.init).size),
             "validation_runs": int(np.unique(self.validation.index.init).size),
         }
@@ -97,19 +99,19 @@ def prepare(
     ArchiveError, ConfigError
         If the archive cannot be used or does not hold what the settings ask for.
     """
+    # a trainer and its module refer to each other, and would keep the sample cache of a training before in memory
+    gc.collect()
     archive = open_source(path)
     archive = archive.isel(lead_time=_lead_positions(archive, config.lead_time))
     index = _paired(archive) if needs_rain else _everything(archive)
     divided = split(index.init_time, index.valid_time, train=config.train, validation=config.validation)
     window = _window(archive, index, divided)
     names = [str(name) for name in archive["channel"].values]
-    channels = tuple(known.channels if known is not None else (config.channels or names))
-    if absent := [name for name in channels if name not in names]:
-        raise ConfigError(f"the archive lacks the channel {absent[0]!r}; it holds {', '.join(names)}.")
+    channels = _channels(names, config) if known is None else tuple(known.channels)
     training = index.take(divided.train)
     measured = known or _measure(archive, training, channels, log_rain=config.log_rain)
     scaler = Scaler(channels, tuple(measured.mean), tuple(measured.std), config.log_rain)
-    region = np.asarray(archive["mask"].values, bool) if needs_rain else None
+    region = _region(archive, config.region) if needs_rain else None
     chosen = evenly(index.take(divided.validation), config.validation_samples)
     # the budget is shared in proportion to size
     share = len(training) / max(1, len(training) + len(chosen)) * config.cache_gib if config.workers == 0 else 0.0
@@ -146,6 +148,35 @@ def automatic_split(path: str | os.PathLike[str]) -> DataConfig:
     held = 0 if runs.size < 4 else max(1, runs.size // 5)
     names = np.datetime_as_string(runs, unit="h").tolist()
     return DataConfig(train=tuple(names[: len(names) - held]), validation=tuple(names[len(names) - held :]))
+
+
+def _channels(held: list[str], config: DataConfig) -> tuple[str, ...]:
+    """Return the channels to use, refusing names that the archive does not hold."""
+    if absent := [name for name in (*config.channels, *config.without) if name not in held]:
+        raise ConfigError(f"the archive lacks the channel {absent[0]!r}; it holds {', '.join(held)}.")
+    chosen = tuple(name for name in (config.channels or held) if name not in config.without)
+    if not chosen:
+        raise ConfigError("data.without leaves no channel to learn from.")
+    return chosen
+
+
+def _region(archive: xr.Dataset, box: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Return where rain is learned from (y, x): the verification mask, or its part in a box of longitude, latitude."""
+    mask: NDArray[np.bool_] = np.asarray(archive["mask"].values, bool)
+    if not box:
+        return mask
+    part = mask & in_box(archive, box)
+    if not part.any():
+        raise ConfigError(f"data.region {list(box)} holds no cell of the archive's verification mask.")
+    return part
+
+
+def in_box(archive: xr.Dataset, box: Sequence[float]) -> NDArray[np.bool_]:
+    """Return which cells (y, x) lie between west, south, east and north [degrees], ends included."""
+    lon, lat = archive["lon"].values, archive["lat"].values
+    west, south, east, north = box
+    inside: NDArray[np.bool_] = (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+    return inside
 
 
 def _lead_positions(archive: xr.Dataset, wanted: Sequence[int]) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,12 @@ import torch
 
 from sslpdl import __version__, models
 from sslpdl.errors import ConfigError, ModelError
-from sslpdl.models import SSLPDL, ModelConfig, TrainedModel
+from sslpdl.models import NetworkConfig, Segmenter, TrainedModel
 from sslpdl.training.calibrate import calibrate
-from sslpdl.training.config import FinetuneConfig, PretrainConfig, load_config
-from sslpdl.training.data import Endless, loader
+from sslpdl.training.config import FinetuneConfig, PretrainConfig
+from sslpdl.training.data import Endless, Oversampled, loader
 from sslpdl.training.prepare import Prepared, automatic_split, prepare
+from sslpdl.training.reading import load_config
 from sslpdl.training.workshop import Workshop
 from sslpdl.twin import warn_of_another_version
 
@@ -70,7 +70,7 @@ def pretrain(
         return folder.out
     data = prepare(archive, settings.data, needs_rain=False)
     torch.manual_seed(settings.seed)
-    network = SSLPDL(_architecture(settings, data, classes=2)).pretraining()
+    network = models.create(_architecture(settings, data, classes=2)).pretraining()
     module = Pretraining(network, settings, steps=_steps(settings, data))
     outcome = _train(module, data, folder, progress=progress, description="Pre-training")
     skill = module.skill()
@@ -130,7 +130,7 @@ def finetune(
     start = None if pretrained is None else models.load(pretrained)
     data = prepare(archive, settings.data, needs_rain=True, known=start.statistics if start else None)
     torch.manual_seed(settings.seed)
-    network = SSLPDL(_architecture(settings, data, classes=len(settings.thresholds) + 1))
+    network = models.create(_architecture(settings, data, classes=len(settings.thresholds) + 1))
     if start is not None:
         _take_over(network, start, settings, data)
     module = Finetuning(network, settings, steps=_steps(settings, data))
@@ -161,22 +161,25 @@ def _settings(archive: Source, config: Any, kind: type[Any]) -> Any:
     return settings
 
 
-def _architecture(settings: PretrainConfig | FinetuneConfig, data: Prepared, *, classes: int) -> ModelConfig:
-    return ModelConfig.from_dict(
+def _architecture(settings: PretrainConfig | FinetuneConfig, data: Prepared, *, classes: int) -> NetworkConfig:
+    return models.architecture(
         {**settings.model, "channels": len(data.channels), "classes": classes, "shape": data.training.shape}
     )
 
 
-def _take_over(network: SSLPDL, start: TrainedModel, settings: FinetuneConfig, data: Prepared) -> None:
-    """Copy the pre-trained encoder, refusing one that does not fit."""
+def _take_over(network: Segmenter, start: TrainedModel, settings: FinetuneConfig, data: Prepared) -> None:
+    """Copy the pre-trained part, refusing one that does not fit."""
     warn_of_another_version(start.provenance.get("archive", {}), data.source["twin_version"])
+    own, other = network.pretrained_part, start.network.pretrained_part
+    if own is None or other is None:
+        raise ModelError(f"the network {network.config.network} takes over no pre-trained part; leave it out.")
     if start.log_rain != settings.data.log_rain or not np.isclose(start.rain_window, data.rain_window):
         raise ModelError(
             f"the pre-trained model has log_rain {start.log_rain} and a rain window of {start.rain_window:g} h, "
             f"fine-tuning {settings.data.log_rain} and {data.rain_window:g} h; make them equal."
         )
     try:
-        network.encoder.load_state_dict(start.network.encoder.state_dict())
+        own.load_state_dict(other.state_dict())
     except RuntimeError as error:
         raise ModelError(
             "the pre-trained encoder has another architecture or grid than the model settings; use the same section "
@@ -200,8 +203,10 @@ def _train(
     settings = module.config
     folder.open()
     draws = _steps_per_epoch(settings, data) * settings.batch_size
-    order = Endless(len(data.training), draws, seed=settings.seed)
-    begin = time.monotonic()
+    draw = Endless(len(data.training), draws, seed=settings.seed)
+    order: Endless | Oversampled = draw
+    if isinstance(settings, FinetuneConfig) and settings.wet_share:
+        order = Oversampled(draw, data.training.wettest(), share=settings.wet_share)
     outcome = fit(
         module,
         loader(data.training, settings.data, batch_size=settings.batch_size, sampler=order),
@@ -213,7 +218,7 @@ def _train(
     return {
         "stage": folder.settings["stage"],
         "seed": settings.seed,
-        "seconds": round(time.monotonic() - begin, 1),
+        "seconds": round(module.spent, 1),
         "sample_passes": outcome["steps"] * settings.batch_size,
         "split": data.summary(settings.data),
         "outcome": outcome,

@@ -11,8 +11,9 @@ from pathlib import Path
 from sslpdl import models
 from sslpdl.errors import ModelError
 from sslpdl.files import explain_os_error, sha256, write_json_atomic
-from sslpdl.models import ModelConfig, TrainedModel
-from sslpdl.training.config import FinetuneConfig, PretrainConfig, to_mapping
+from sslpdl.models import TrainedModel
+from sslpdl.training.config import FinetuneConfig, PretrainConfig
+from sslpdl.training.reading import to_mapping
 
 __all__ = ["Workshop"]
 
@@ -61,7 +62,7 @@ class Workshop:
             "stage": type(settings).__name__.removesuffix("Config").lower(),
             "config": to_mapping(settings),
             # a preset may mean something else in another version
-            "architecture": ModelConfig.from_dict(settings.model).to_dict(),
+            "architecture": models.describe(models.architecture(settings.model)),
             "archive": str(archive),
             "pretrained": None if pretrained is None else sha256(Path(pretrained) / models.WEIGHTS),
         }
