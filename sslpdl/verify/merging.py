@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["merge", "read_counts", "write_counts"]
 
-_FIXED = ("region", "threshold", "model", "bin", "reliability_bin", "forecast_class", "observed_class", "kind")
+_FIXED = (
+    *("region", "threshold", "model", "bin", "reliability_bin", "forecast_class", "observed_class", "kind"),
+    *("field", "scale"),
+)
 _AGREE = ("decision", "rain_window", "synthetic")
 
 
