@@ -173,6 +173,16 @@ def test_climatology_equals_a_constant_forecast_that_is_counted() -> None:
         verify.with_climatology(one.counts(), {1.0: 0.3})
 
 
+def test_skill_against_any_model_that_was_counted() -> None:
+    counts = verify.with_climatology(from_table(28, 72, 23, 2680).counts())
+    table = verify.scores(counts, references=["m"], replicates=0)
+    assert scored(table, "bss_m", "climatology", threshold=1.0) == pytest.approx(
+        1 - (51 / 2803 * 2752 / 2803) / (95 / 2803), rel=1e-5
+    )
+    assert scored(table, "rpss_m", "m") == 0
+    assert not table["score"].isin(["bss_climatology", "rpss_climatology"]).any()
+
+
 def test_differences_to_raw_are_paired() -> None:
     """A model that is raw with one hit more on every day: differences hardly vary though scores do."""
     rng = np.random.default_rng(0)

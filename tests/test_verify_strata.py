@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from scipy.signal import lfilter
 from scipy.stats import norm, t
-from verify_helpers import RUN
+from verify_helpers import DAY, RUN
 
 from sslpdl import open_archive, verify
 from sslpdl.data import provinces
@@ -63,6 +63,8 @@ def test_scores_by_hour_add_up_to_the_whole() -> None:
     # 06 UTC: leads 6 and 30 of the 00 UTC runs, 18 of the 12 UTC runs: 1, 9 and 5 wet cells on each of two days
     assert csi["events"]["06 UTC (15 KST)"] == 2 * (1 + 9 + 5)
     verify.check_identities(table)
+    readable = verify.with_intervals(table, ["csi"])
+    assert readable["csi"].tolist() == ["1.00"]
     keys = ["region", "lead_time", "hour", "threshold", "model", "score"]
     assert not table.duplicated(keys).any()
 
@@ -199,3 +201,25 @@ def test_a_region_beyond_the_mask_is_no_region(tmp_path: Path) -> None:
 def test_a_reference_must_have_been_counted() -> None:
     with pytest.raises(VerifyError, match="no counts of unet"):
         verify.scores(many_cases(range(3, 6)), references=["unet"])
+
+
+def test_consistency_bars_hold_reliable_forecasts_of_days_that_hang_together() -> None:
+    """60 series of 60 days: 240 points, of which 90 to 99 % lie inside; were cells independent, bars would be tiny."""
+    inside: list[bool] = []
+    cells, binomial = 150, 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        counting = verify.Counter(
+            thresholds=(1.0,), models=("m",), regions={"all": np.ones((1, cells), bool)}, attrs={"rain_window": 1.0}
+        )
+        for day in range(60):
+            p = rng.choice([0.15, 0.35, 0.65, 0.85], cells)
+            shared = np.sqrt(0.3) * rng.normal() + np.sqrt(0.7) * rng.normal(size=cells)
+            rain = np.where(norm.cdf(shared) < p, 2.0, 0.0)  # of a probability of p, whatever the day
+            counting.add(RUN + day * DAY, 6, rain[None], {"m": p[None, None]})
+        bars = verify.reliability_table(counting.counts(), replicates=400).query("n > 0")
+        inside += ((bars["low"] <= bars["frequency"]) & (bars["frequency"] <= bars["high"])).tolist()
+        spread = 1.96 * np.sqrt(bars["probability"] * (1 - bars["probability"]) / bars["n"])
+        binomial += int(((bars["frequency"] - bars["probability"]).abs() <= spread).sum())
+    assert 0.90 <= np.mean(inside) <= 0.99
+    assert binomial / len(inside) < 0.6

@@ -112,10 +112,11 @@ def _parts(
     def drawn(*names: str) -> str:
         return "".join(page.figure(pictures[k], alt=texts[k], text=texts[k]) for k in names if k in pictures)
 
-    note = "All lead times; too few runs for intervals." if table["lower"].isna().all() else _NOTE
+    note = "All lead times. No intervals; the last section says why." if table["lower"].isna().all() else _NOTE
     raw = "Raw NWP as a forecast of probability 0 or 1. "
     parts_note = (
-        "Brier score = reliability − resolution + uncertainty + residual (what eleven bins leave out). Value: economic."
+        "Brier score = reliability − resolution + uncertainty + residual (what eleven bins leave out). Value: relative "
+        "economic value for users whose ratio of cost to loss is C/L."
     )
     probability = sections.by_threshold(whole, models, sections.PROBABILITY, raw + note) + page.folded(
         "Parts of the Brier score, and economic value", sections.by_threshold(whole, models, sections.PARTS, parts_note)

@@ -183,7 +183,7 @@ def compact_table(counts: xr.Dataset, table: pd.DataFrame | None = None) -> Tabl
     columns = {"csi": "CSI", "precision": "Prec.", "recall": "Recall", "frequency_bias": "Bias",
                "bss_climatology": "BSS clim", "bss_raw": "BSS raw"}  # fmt: skip
     region = str(counts["region"].values[0])
-    part = table[(table["region"] == region) & (table["lead_time"] == "all")]
+    part = table[(table["region"] == region) & (table["lead_time"] == "all") & (table["hour"] == "all")]
     columns = {name: title for name, title in columns.items() if (part["score"] == name).any()}
     result = Table(
         title=f"{window:g}-h rain, all lead times{synthetic}", title_justify="left", caption_justify="left",
