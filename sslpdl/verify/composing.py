@@ -114,13 +114,12 @@ def _parts(
 
     note = "All lead times. No intervals; the last section says why." if table["lower"].isna().all() else _NOTE
     raw = "Raw NWP as a forecast of probability 0 or 1. "
-    parts_note = (
-        "Brier score = reliability − resolution + uncertainty + residual (what eleven bins leave out). Value: relative "
-        "economic value for users whose ratio of cost to loss is C/L."
-    )
-    probability = sections.by_threshold(whole, models, sections.PROBABILITY, raw + note) + page.folded(
-        "Parts of the Brier score, and economic value", sections.by_threshold(whole, models, sections.PARTS, parts_note)
-    )
+    brier = "Brier score = reliability − resolution + uncertainty + residual, which is what eleven bins leave out."
+    value = "Relative economic value for users whose ratio of cost to loss is C/L."
+    more = sections.by_threshold(whole, models, sections.PARTS, brier)
+    more += sections.by_threshold(whole, models, sections.VALUE, value)
+    probability = sections.by_threshold(whole, models, sections.PROBABILITY, raw + note)
+    probability += page.folded("Parts of the Brier score, and economic value", more)
     widths = scale_labels(counts)
     parts = {
         f"Yes or no: is {window:g}-h rain at least the threshold?": sections.by_threshold(

@@ -15,7 +15,18 @@ from sslpdl.verify.table import RAW
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PROBABILITY", "YES_NO", "by_group", "by_region", "by_threshold", "classes", "fractions", "pooled"]
+__all__ = [
+    "PARTS",
+    "PROBABILITY",
+    "VALUE",
+    "YES_NO",
+    "by_group",
+    "by_region",
+    "by_threshold",
+    "classes",
+    "fractions",
+    "pooled",
+]
 
 YES_NO = {
     "csi": "CSI",
@@ -43,9 +54,11 @@ PARTS = {
     "brier_resolution": "− resolution",
     "brier_uncertainty": "+ uncertainty",
     "brier_residual": "+ residual",
-    "economic_value_0.02": "Value, C/L 0.02",
-    "economic_value_0.1": "Value, C/L 0.1",
-    "economic_value_0.5": "Value, C/L 0.5",
+}
+VALUE = {
+    "economic_value_0.02": "C/L 0.02",
+    "economic_value_0.1": "C/L 0.1",
+    "economic_value_0.5": "C/L 0.5",
 }
 # scores of which less is better
 _LESS = {"brier", "ece", "ece_from_5_percent", "rps", "log_score", "brier_reliability"}
