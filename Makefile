@@ -25,7 +25,7 @@ help:
 
 setup: $(SETUP)
 
-$(SETUP): pyproject.toml constraints.txt $(wildcard extensions/dcnv3/*)
+$(SETUP): pyproject.toml constraints.txt $(wildcard extensions/dcnv3/*.* extensions/dcnv3/cuda/*)
 	@$(PYTHON) -c 'import sys; sys.exit("SSLPDL needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing SSLPDL and what it needs into $(VENV) (one to three minutes) ..."

@@ -1,10 +1,14 @@
-"""Speed of the deformable convolution beside its peers, at the four levels of the `paper` encoder.
+"""Speed of the deformable convolution beside its peers, in the shapes of the `paper` encoder.
 
-    python benchmarks/bench_ops.py [--batches 1 8] [--threads 1] [--repeats 11] [--spread 1.0]
+    python benchmarks/bench_ops.py [PART ...] [--batches 1 8 32] [--threads 1 2] [--repeats 7] [--spread 1.0]
 
-Competitors take turns in one process and each figure is the median of its turns: CPU time for one thread, wall time for
-more. By default the allocator keeps its memory (``--default-malloc`` for the other way): returning large tensors to the
-system costs both sides a page fault for every 4 kB.
+Parts: table (against InternImage's PyTorch core), cache (alone, nothing else in the caches), half (bfloat16),
+bandwidth, landmarks (other convolutions of the same shape), avx2 (the table with narrower instructions), network
+(encoder and training step), build. All by default; about ten minutes on two cores.
+
+Contestants take turns in one process and each figure is the median of its turns: processor time for one thread, wall
+time for more. By default the allocator keeps its memory (``--default-malloc`` for the other way): returning large
+tensors to the system costs both sides a page fault for every 4 kB.
 """
 
 from __future__ import annotations
@@ -12,160 +16,345 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import platform
 import statistics
+import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
 
-LEVELS = {"L1": (112, 64, 64, 4), "L2": (56, 32, 128, 8), "L3": (28, 16, 256, 16), "L4": (14, 8, 512, 32)}
-POINTS = 9
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-def keep_memory() -> None:
-    """Start again with an allocator that keeps freed memory; its settings are read when a process starts."""
-    settings = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
-    if any(os.environ.get(name) != value for name, value in settings.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **settings})
+from benchmarks.operator_peers import (
+    LEVELS,
+    POINTS,
+    both_ways,
+    core,
+    core_layer,
+    keep_memory,
+    medians,
+    processor,
+    take_turns,
+    tensors,
+    with_softmax,
+)
+from sslpdl.ops import backend, deform_conv
+
+PARTS = ("table", "cache", "half", "bandwidth", "landmarks", "avx2", "network", "build")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--levels", nargs="+", default=list(LEVELS), choices=list(LEVELS))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--spread", type=float, default=1.0, help="standard deviation of the offsets in pixels")
     parser.add_argument("--default-malloc", action="store_true")
-    parser.add_argument("--ours", action="store_true", help="leave the PyTorch core out")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := sorted(set(options.parts) - set(PARTS)):
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    return options
 
 
-options = arguments()
-if not options.default_malloc:
-    keep_memory()
-
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from sslpdl.ops import backend, deform_conv  # noqa: E402
+def row(*cells: object) -> None:
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
-def core(value: Tensor, offset: Tensor, modulation: Tensor, groups: int) -> Tensor:
-    """InternImage's PyTorch core in the same steps: pad, normalised positions, `grid_sample`, weighted sum."""
-    batch, rows, columns, channels = value.shape
-    padded = F.pad(value, [0, 0, 1, 1, 1, 1])
-    _, height, width, _ = padded.shape
-    y, x = torch.meshgrid(torch.arange(rows) + 1.5, torch.arange(columns) + 1.5, indexing="ij")
-    centre = torch.stack((x / width, y / height), -1).reshape(1, rows, columns, 1, 2)
-    step_x, step_y = torch.meshgrid(torch.arange(-1.0, 2.0), torch.arange(-1.0, 2.0), indexing="ij")
-    window = torch.stack((step_x / width, step_y / height), -1).reshape(-1, 2).repeat(groups, 1)
-    size = torch.tensor([width, height]).repeat(groups * POINTS).reshape(1, 1, 1, -1)
-    position = (centre + window).repeat(batch, 1, 1, 1, 1).flatten(3, 4) + offset / size
-    grid = (2 * position - 1).view(batch, rows * columns, groups, POINTS, 2).transpose(1, 2).flatten(0, 1)
-    image = padded.view(batch, height * width, channels).transpose(1, 2)
-    image = image.reshape(batch * groups, channels // groups, height, width)
-    sampled = F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    weight = modulation.view(batch, rows * columns, groups, POINTS).transpose(1, 2)
-    result = (sampled * weight.reshape(batch * groups, 1, rows * columns, POINTS)).sum(-1)
-    return result.view(batch, channels, rows * columns).transpose(1, 2).reshape(batch, rows, columns, -1).contiguous()
+def head(title: str, *cells: str) -> None:
+    print(f"\n**{title}**\n")
+    row(*cells)
+    row(*("---" for _ in cells))
 
 
-def tensors(batch: int, level: str) -> tuple[list[Tensor], Tensor, int]:
-    rows, columns, channels, groups = LEVELS[level]
-    generator = torch.Generator().manual_seed(0)
-    value = torch.randn(batch, rows, columns, channels, generator=generator)
-    offset = options.spread * torch.randn(batch, rows, columns, groups * POINTS * 2, generator=generator)
-    modulation = torch.randn(batch, rows, columns, groups * POINTS, generator=generator)
-    incoming = torch.randn(batch, rows, columns, channels, generator=generator)
-    return [value.requires_grad_(), offset.requires_grad_(), modulation.requires_grad_()], incoming, groups
+def geometric_mean(values: list[float]) -> float:
+    return math.exp(statistics.mean(map(math.log, values)))
 
 
-def with_softmax(modulation: Tensor, groups: int) -> Tensor:
-    return modulation.unflatten(-1, (groups, POINTS)).softmax(-1).flatten(-2)
-
-
-def medians(competitors: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Milliseconds of each competitor, taking turns; quick ones run several times a turn."""
-    clock = time.process_time if options.threads == 1 else time.perf_counter
-    loops, times = {}, {name: [] for name in competitors}
-    for name, run in competitors.items():
-        run()
-        start = time.perf_counter()
-        run()
-        loops[name] = max(1, int(0.02 / (time.perf_counter() - start)))
-    for _ in range(options.repeats):
-        for name, run in competitors.items():
-            start = clock()
-            for _ in range(loops[name]):
-                run()
-            times[name].append((clock() - start) / loops[name] * 1e3)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def competitors(batch: int, level: str) -> dict[str, Callable[[], object]]:
-    leaves, incoming, groups = tensors(batch, level)
-    value, offset, modulation = (leaf.detach() for leaf in leaves)
-    result = deform_conv(*leaves, groups=groups)
-    soft = deform_conv(*leaves, groups=groups, softmax=True)
-    expected = core(value, offset, modulation, groups)
-    worst = float((result.detach() - expected).abs().max() / expected.abs().max())
+def check(level: str, found: Tensor, expected: Tensor) -> None:
+    worst = float((found.detach() - expected).abs().max() / expected.abs().max())
     if not worst < 1e-4:
         raise SystemExit(f"{level}: the two disagree by {worst:.1e}")
 
-    def both_ways(function: Callable[..., Tensor]) -> Callable[[], object]:
-        return lambda: torch.autograd.grad(function(*leaves), leaves, incoming)
 
-    def back(output: Tensor) -> Callable[[], object]:
-        return lambda: torch.autograd.grad(output, leaves, incoming, retain_graph=True)
-
-    ours = {
-        "f": lambda: deform_conv(value, offset, modulation, groups=groups),
-        "softmax f": lambda: deform_conv(value, offset, modulation, groups=groups, softmax=True),
-        "f+b": both_ways(lambda *t: deform_conv(*t, groups=groups)),
-        "b": back(result),
-        "softmax b": back(soft),
-    }
-    peers = {
+def contestants(batch: int, level: str, spread: float) -> dict[str, Callable[[], object]]:
+    leaves, incoming, groups = tensors(batch, level, spread=spread)
+    value, offset, modulation = (leaf.detach() for leaf in leaves)
+    check(level, deform_conv(*leaves, groups=groups), core(value, offset, modulation, groups))
+    return {
         "core f": lambda: core(value, offset, modulation, groups),
+        "f": lambda: deform_conv(value, offset, modulation, groups=groups),
+        "core f+b": both_ways(lambda *t: core(*t, groups), leaves, incoming),
+        "f+b": both_ways(lambda *t: deform_conv(*t, groups=groups), leaves, incoming),
         "core softmax f": lambda: core(value, offset, with_softmax(modulation, groups), groups),
-        "core f+b": both_ways(lambda *t: core(*t, groups)),
+        "softmax f": lambda: deform_conv(value, offset, modulation, groups=groups, softmax=True),
     }
-    return ours if options.ours else {**peers, **ours}
 
 
-def processor() -> str:
-    try:
-        lines = open("/proc/cpuinfo").read().splitlines()  # noqa: SIM115, PTH123
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def table(options: argparse.Namespace) -> None:
+    columns = ("f", "f+b", "softmax f")
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        title = f"float32, {threads} thread{'s' * (threads > 1)}: milliseconds of the core / ours, ratio (spread)"
+        head(title, "", "forward", "forward + backward", "forward with softmax")
+        ratios: dict[str, list[float]] = {name: [] for name in columns}
+        for batch in options.batches:
+            for level in options.levels:
+                turns = take_turns(contestants(batch, level, options.spread), repeats=options.repeats)
+                cells = []
+                for name in columns:
+                    peer, ours = statistics.median(turns[f"core {name}"]), statistics.median(turns[name])
+                    each = sorted(a / b for a, b in zip(turns[f"core {name}"], turns[name], strict=True))
+                    ratios[name].append(peer / ours)
+                    cells.append(f"{peer:.2f} / {ours:.3f} **{peer / ours:.1f}** ({each[0]:.1f}–{each[-1]:.1f})")
+                row(f"batch {batch}, {level}", *cells)
+        row("geometric mean", *(f"**{geometric_mean(ratios[name]):.1f}**" for name in columns))
+        row("lowest", *(f"{min(ratios[name]):.1f}" for name in columns))
+
+
+def calls(batch: int, level: str, *, softmax: bool, dtype: torch.dtype) -> tuple[Callable[[], object], ...]:
+    """Return calls of the bare operators, forward and backward."""
+    leaves, incoming, groups = tensors(batch, level)
+    value, offset, modulation, gradient = (t.detach().to(dtype) for t in (*leaves, incoming))
+    rest = (groups, (3, 3), (1, 1), (1, 1), (1, 1), 1.0, softmax, False)
+    forward, backward = torch.ops.sslpdl.deform_conv.default, torch.ops.sslpdl.deform_conv_backward.default
+    return (
+        lambda: forward(value, offset, modulation, *rest),
+        lambda: backward(gradient, value, offset, modulation, *rest),
+    )
+
+
+def nanoseconds(milliseconds: float, batch: int, level: str) -> float:
+    """Return the time for one pixel and group."""
+    rows, columns, _, groups = LEVELS[level]
+    return milliseconds * 1e6 / (batch * rows * columns * groups)
+
+
+def cache(options: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    head(
+        "In cache, batch 1, 1 thread: nanoseconds for one pixel and group, median (best)",
+        "", "forward", "backward", "forward with softmax", "backward with softmax",
+    )  # fmt: skip
+    for level in options.levels:
+        cells = []
+        for softmax in (False, True):
+            for run in calls(1, level, softmax=softmax, dtype=torch.float32):
+                times = take_turns({"ours": run}, repeats=5 * options.repeats)["ours"]
+                middle, best = (nanoseconds(ms, 1, level) for ms in (statistics.median(times), min(times)))
+                cells.append(f"{middle:.1f} ({best:.1f})")
+        row(level, *cells)
+
+
+def half(options: argparse.Namespace) -> None:
+    head("bfloat16 storage beside float32, with softmax, 2 threads: milliseconds", "", "forward", "backward")
+    torch.set_num_threads(2)
+    for batch in (8, 32):
+        for level in options.levels:
+            cells = []
+            for k in (0, 1):
+                both = {
+                    str(dtype): calls(batch, level, softmax=True, dtype=dtype)[k]
+                    for dtype in (torch.float32, torch.bfloat16)
+                }
+                wide, narrow = medians(both, repeats=options.repeats).values()
+                cells.append(f"{wide:.2f} / {narrow:.2f} **{wide / narrow:.2f}**")
+            row(f"batch {batch}, {level}", *cells)
+
+
+def bandwidth(options: argparse.Namespace) -> None:
+    batch, level = 32, "L1"
+    head("Memory, batch 32, L1, 2 threads: GB/s of what must be read and written once", "", "GB/s", "share of a copy")
+    torch.set_num_threads(2)
+    rows, columns, channels, groups = LEVELS[level]
+    pixels, points = batch * rows * columns, groups * POINTS
+    forward, backward = calls(batch, level, softmax=False, dtype=torch.float32)
+    source = torch.randn(pixels * 4 * channels)
+    target = torch.empty_like(source)
+    moved = {
+        "copy": 2 * source.numel() * 4,
+        "forward": pixels * (2 * channels + 3 * points) * 4,
+        "backward": pixels * (3 * channels + 6 * points) * 4,
+    }
+    runs = {"copy": lambda: target.copy_(source), "forward": forward, "backward": backward}
+    ms = medians(runs, repeats=3 * options.repeats)
+    for name, size in moved.items():
+        rate = size / ms[name] / 1e6
+        row(name, f"{rate:.1f}", f"{rate / (moved['copy'] / ms['copy'] / 1e6):.0%}")
+
+
+def landmarks(options: argparse.Namespace) -> None:
+    head(
+        "Other convolutions of the same shape, batch 8, 1 thread: milliseconds, forward and forward + backward",
+        "", "ours", "depthwise 3×3", "dense 3×3",
+    )  # fmt: skip
+    torch.set_num_threads(1)
+    for level in options.levels:
+        leaves, incoming, groups = tensors(8, level)
+        channels = leaves[0].shape[-1]
+        image = leaves[0].detach().permute(0, 3, 1, 2).requires_grad_()  # channels-last memory
+        upstream = incoming.permute(0, 3, 1, 2)
+        cells = []
+        plain = [leaf.detach() for leaf in leaves]
+        pairs: list[tuple[Callable[[], object], Callable[[], object]]] = [
+            (
+                lambda plain=plain, groups=groups: deform_conv(*plain, groups=groups),
+                both_ways(lambda *t, groups=groups: deform_conv(*t, groups=groups), leaves, incoming),
+            )
+        ]
+        for width in (channels, 1):
+            weight = torch.randn(channels, channels // width, 3, 3).requires_grad_()
+
+            def convolve(x: Tensor, w: Tensor, width: int = width) -> Tensor:
+                return F.conv2d(x, w, padding=1, groups=width)
+
+            still = (image.detach(), weight.detach())
+            pairs.append(
+                (lambda f=convolve, s=still: f(*s), both_ways(convolve, [image, weight], upstream)),
+            )
+        names = ("ours", "depthwise", "dense")
+        runs = {f"{n} {k}": pair[k] for n, pair in zip(names, pairs, strict=True) for k in (0, 1)}
+        ms = medians(runs, repeats=options.repeats)
+        cells = [f"{ms[f'{n} 0']:.2f}, {ms[f'{n} 1']:.2f}" for n in names]
+        row(level, *cells)
+
+
+def avx2(options: argparse.Namespace) -> None:
+    """Make the table again in a process that may not use AVX-512."""
+    from sslpdl.ops.library import ACTIVE
+
+    if ACTIVE.instructions != "avx512":
+        print(f"\nThe tables above are {ACTIVE.instructions} already.")
+        return
+    print("\nWith AVX2 (`SSLPDL_ISA=avx2`):", flush=True)
+    command = [sys.executable, __file__, "table", "--threads", "1", "--repeats", str(options.repeats)]
+    subprocess.run([*command, "--batches", "1", "8"], env={**os.environ, "SSLPDL_ISA": "avx2"}, check=True)
+
+
+@contextmanager
+def pytorch_core() -> Iterator[None]:
+    """Let the layers run on InternImage's PyTorch core."""
+    from sslpdl.ops import module
+
+    with mock.patch.object(module, "deform_conv", core_layer):
+        yield
+
+
+@contextmanager
+def linear_route(way: str) -> Iterator[None]:
+    """Fix the route of linear layers."""
+    from sslpdl.ops.linear import route
+
+    with mock.patch.dict(os.environ, {"SSLPDL_LINEAR": way}):
+        route.cache_clear()
+        try:
+            yield
+        finally:
+            route.cache_clear()
+
+
+def three_ways(run: Callable[[], object]) -> dict[str, Callable[[], object]]:
+    """Run on the PyTorch core, with our operator, and with oneDNN for the linear layers as well."""
+
+    def with_core() -> None:
+        with linear_route("torch"), pytorch_core():
+            run()
+
+    def ours(way: str) -> Callable[[], None]:
+        def with_operator() -> None:
+            with linear_route(way):
+                run()
+
+        return with_operator
+
+    return {"core": with_core, "operator": ours("torch"), "both": ours("onednn")}
+
+
+def network(options: argparse.Namespace) -> None:
+    from sslpdl import models
+    from sslpdl.ops.linear import route
+
+    print(f"\nRoute of linear layers found by the probe: {route()}")
+    head(
+        "Networks: milliseconds on the PyTorch core / with our operator / and oneDNN in all linear layers",
+        "", "core", "operator", "ratio", "operator + oneDNN", "ratio",
+    )  # fmt: skip
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        for name, run in network_runs(models):
+            ms = medians(three_ways(run), repeats=max(3, options.repeats // 2), least=0.0)
+            figures = [f"{ms['core'] / ms[way]:.2f}" for way in ("operator", "both")]
+            cells = f"{ms['core']:.0f}", f"{ms['operator']:.0f}", figures[0], f"{ms['both']:.0f}", figures[1]
+            row(f"{name}, {threads} thread{'s' * (threads > 1)}", *cells)
+
+
+def network_runs(models: object) -> Iterator[tuple[str, Callable[[], object]]]:
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    encoder = models.build("paper").encoder
+    for layer in encoder.modules():  # offsets as after some training, not the zeros of the start
+        if hasattr(layer, "offset") and hasattr(layer, "mask"):
+            torch.nn.init.normal_(layer.offset.weight, std=0.05)
+    for batch in (1, 8):
+        fields = torch.randn(batch, 16, 224, 128, generator=generator)
+
+        def forward(fields: Tensor = fields) -> None:
+            with torch.inference_mode():
+                encoder(fields)
+
+        def both(fields: Tensor = fields) -> None:
+            sum(level.square().mean() for level in encoder(fields)).backward()
+
+        yield f"encoder of `paper`, batch {batch}, forward", forward
+        yield f"encoder of `paper`, batch {batch}, forward + backward", both
+    small = models.build("small", classes=6).train()
+    optimiser = torch.optim.AdamW(small.parameters())
+    fields = torch.randn(8, 16, 224, 128, generator=generator)
+    target = torch.randint(0, 6, (8, 224, 128), generator=generator)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        F.cross_entropy(small(fields), target).backward()
+        optimiser.step()
+
+    yield "training step of `small`, batch 8", step
+
+
+def build(_options: argparse.Namespace) -> None:
+    code = (
+        "import time, torch, sslpdl.errors; start = time.perf_counter(); import sslpdl.ops;"
+        "print(time.perf_counter() - start)"
+    )
+    head("Build and start: seconds that `import sslpdl.ops` adds to `import torch`", "", "seconds")
+    with tempfile.TemporaryDirectory() as folder:
+        empty = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "SSLPDL_CACHE_DIR"), folder)
+        for what, repeats in (("cold: compiled", 1), ("cached", 5)):
+            command = [sys.executable, "-c", code]
+            runs = [
+                subprocess.run(command, env={**os.environ, **empty}, capture_output=True, text=True, check=True)
+                for _ in range(repeats)
+            ]
+            row(what, f"{statistics.median(float(run.stdout) for run in runs):.3f}")
 
 
 def main() -> None:
     from sslpdl.ops.library import ACTIVE
 
-    torch.set_num_threads(options.threads)
+    options = arguments()
+    if not options.default_malloc:
+        keep_memory()
     memory = "default malloc" if options.default_malloc else "malloc keeps its memory"
-    print(f"{processor()}, {options.threads} thread(s), {memory}, PyTorch {torch.__version__}")
-    print(f"backend {backend()} {ACTIVE.instructions}, float32, offsets N(0, {options.spread:g}) px, ms (core / ours)")
-    columns = ("f", "f+b", "softmax f")
-    print(f"{'':8}" + "".join(f"{name:>24}" for name in columns) + f"{'ns per pixel and group f, b; softmax f, b':>46}")
-    ratios: dict[str, list[float]] = {name: [] for name in columns}
-    for batch in options.batches:
-        for level in options.levels:
-            ms = medians(competitors(batch, level))
-            rows, width, _, groups = LEVELS[level]
-            line = f"b{batch:<3}{level:4}"
-            for name in columns:
-                peer = ms.get(f"core {name}", math.nan)
-                ratios[name].append(peer / ms[name])
-                line += f"{peer:9.2f} /{ms[name]:7.3f}{peer / ms[name]:5.1f}x"
-            each = [ms[name] * 1e6 / (batch * rows * width * groups) for name in ("f", "b", "softmax f", "softmax b")]
-            print(line + "      " + "".join(f"{ns:9.1f}" for ns in each), flush=True)
-    means = "".join(f"{math.exp(statistics.mean(map(math.log, ratios[name]))):23.1f}x" for name in columns)
-    print(f"{'geometric mean':8}"[:8] + means)
+    print(f"{processor()}, PyTorch {torch.__version__}, {memory}, backend {backend()} {ACTIVE.instructions},")
+    print(f"offsets N(0, {options.spread:g}) pixels, {options.repeats} turns")
+    for part in options.parts or PARTS:
+        globals()[part](options)
 
 
 if __name__ == "__main__":

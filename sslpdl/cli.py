@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sslpdl.errors import SslpdlError
+from sslpdl.errors import ConfigError, SslpdlError
 
 __all__ = ["app", "main"]
 
@@ -71,7 +71,9 @@ def twin(
     start: Annotated[datetime | None, typer.Option(formats=_TIMES, help="First run, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option(formats=_TIMES, help="Last run, UTC.")] = None,
     every: Annotated[int, typer.Option(help="Hours between runs.")] = 12,
-    leads: Annotated[str, typer.Option(help="Lead times in hours: first-last or first-last/step.")] = "1-36",
+    leads: Annotated[
+        str | None, typer.Option(help="Lead times in hours, first-last/step: by default 3-36/3, for a case 1-36.")
+    ] = None,
     case: Annotated[Case | None, typer.Option(help="A prepared case instead of a period.")] = None,
     seed: Annotated[int, typer.Option(help="Another atmosphere of the same climate.")] = 0,
     processes: Annotated[int, typer.Option(help="Processes to use.")] = 2,
@@ -85,7 +87,7 @@ def twin(
         start=start,
         end=end,
         every=every,
-        lead_time=_leads(leads),
+        lead_time=None if leads is None else _leads(leads),
         case=case.value if case else None,
         seed=seed,
         processes=processes,
@@ -272,15 +274,12 @@ def doctor() -> None:
 
 def _leads(text: str) -> list[int]:
     """Read ``first-last/step`` as lead times in hours."""
+    from sslpdl.twin import lead_times
+
     try:
-        span, _, step = text.partition("/")
-        first, _, last = span.partition("-")
-        leads = list(range(int(first), int(last or first) + 1, int(step or 1)))
-    except ValueError:
-        leads = []
-    if not leads or leads[0] < 0:
-        raise typer.BadParameter(f"{text!r} is not a list of lead times; write 1-36 or 3-48/3.")
-    return leads
+        return lead_times(text)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _hours(text: str) -> list[float]:

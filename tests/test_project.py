@@ -85,12 +85,14 @@ def test_notebooks_are_stored_without_outputs(root: Path) -> None:
         assert lines <= 120, f"{notebook.name} has {lines} lines of code"
 
 
-def test_the_example_of_the_readme_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.S)
+@pytest.mark.parametrize("page", ["README.md", "docs/operator.md"])
+def test_the_examples_of_a_page_run(root: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (root / page).read_text(), re.S)
     assert examples
     monkeypatch.chdir(root)
+    names: dict[str, object] = {}
     for example in examples:
-        exec(compile(example, "README.md", "exec"), {})
+        exec(compile(example, page, "exec"), names)
 
 
 def test_the_commands_of_the_readme_exist(root: Path) -> None:

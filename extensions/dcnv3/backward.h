@@ -10,12 +10,15 @@
 // follow from these four numbers, for all points of a block side by side.
 #pragma once
 
+#include <vector>
+
 #include "channels.h"
 
 namespace dcnv3 {
 namespace {
 
-template <class V, class C, int POINTS>
+// V holds points side by side, C the channels of one group, S is how everything is stored.
+template <class V, class C, class S, int POINTS>
 class Backward {
  public:
   using T = typename V::scalar;
@@ -26,11 +29,36 @@ class Backward {
   }
 
   // Gradients of one image for the groups of this slice from `first` on.
-  void image(int64_t image, int64_t first, const T* value, const T* offset, const T* modulation, const T* gradient,
-             T* value_gradient, T* offset_gradient, T* modulation_gradient) {
+  void image(int64_t image, int64_t first, const S* value, const S* offset, const S* modulation, const S* gradient,
+             S* value_gradient, S* offset_gradient, S* modulation_gradient) {
+    const int64_t width = p_.group_width(), start = image * p_.height * p_.width * p_.channels + first * width;
+    if (std::is_same<S, T>::value) {
+      accumulate(image, first, value + start, offset, modulation, gradient, reinterpret_cast<T*>(value_gradient + start),
+                 offset_gradient, modulation_gradient);
+      return;
+    }
+    // sums of many small parts need more digits than the storage has
+    sums_.resize(static_cast<size_t>(p_.height * p_.width * p_.channels));
+    accumulate(image, first, value + start, offset, modulation, gradient, sums_.data() + first * width,
+               offset_gradient, modulation_gradient);
+    for (int64_t pixel = 0; pixel < p_.height * p_.width; ++pixel)
+      copy<V>(value_gradient + start + pixel * p_.channels, sums_.data() + first * width + pixel * p_.channels,
+              located_.slice * width);
+  }
+
+ private:
+  const Problem& p_;
+  const Steps steps_;
+  const int64_t points_;
+  Points<V, S, true> located_;
+  alignas(64) T dots_[4 * room];
+  T offset_[2 * room], modulation_[room], spread_[room];
+  std::vector<T> sums_;  // gradient of one image, where storage is smaller
+
+  // As `image`, with `value` and `value_gradient` at the first channel of the slice.
+  void accumulate(int64_t image, int64_t first, const S* value, const S* offset, const S* modulation, const S* gradient,
+                  T* value_gradient, S* offset_gradient, S* modulation_gradient) {
     const int64_t width = p_.group_width(), channels = located_.slice * width;
-    const int64_t start = image * p_.height * p_.width * p_.channels + first * width;
-    value += start, value_gradient += start;
     int64_t cleared = 0;  // rows of the image gradient: set to zero just before they are needed, while in cache
     for (int64_t row = 0; row < p_.rows; ++row)
       for (int64_t column = 0; column < p_.columns; column += located_.capacity) {
@@ -46,15 +74,7 @@ class Backward {
     clear(value_gradient, cleared, p_.height);
   }
 
- private:
-  const Problem& p_;
-  const Steps steps_;
-  const int64_t points_;
-  Points<V, true> located_;
-  alignas(64) T dots_[4 * room];
-  T offset_[2 * room], modulation_[room], spread_[room];
-
-  void scatter(const T* image, T* image_gradient, const T* gradient, int64_t count) {
+  void scatter(const S* image, T* image_gradient, const S* gradient, int64_t count) {
     const int64_t slice = located_.slice;
     for (int64_t pixel = 0; pixel < count; ++pixel, gradient += p_.channels) {
       const int64_t i = pixel * located_.each;
@@ -69,7 +89,7 @@ class Backward {
 
   // GROUPS neighbouring groups at a time, and as many points of each as sum up in one go.
   template <int GROUPS>
-  DCNV3_INLINE void scatter_pixel(const T* image, T* image_gradient, const T* gradient, int64_t i) {
+  DCNV3_INLINE void scatter_pixel(const S* image, T* image_gradient, const S* gradient, int64_t i) {
     constexpr int count = C::together / GROUPS;
     const int64_t points = POINTS ? POINTS : points_, width = p_.group_width(), slice = located_.slice;
     int64_t k = 0;
@@ -97,10 +117,10 @@ class Backward {
   }
 
   // Writes the gradients of offsets and modulation of `count` pixels.
-  void write(int64_t count, T* offset_gradient, T* modulation_gradient) {
+  void write(int64_t count, S* offset_gradient, S* modulation_gradient) {
     const bool in_place = located_.in_place(count);
-    T* const offset = in_place ? offset_gradient : offset_;
-    T* const modulation = in_place ? modulation_gradient : modulation_;
+    T* const offset = in_place ? reinterpret_cast<T*>(offset_gradient) : offset_;
+    T* const modulation = in_place ? reinterpret_cast<T*>(modulation_gradient) : modulation_;
     derive(count * located_.each, offset, p_.softmax ? modulation_ : modulation);
     if (p_.softmax) through_softmax(count * located_.slice, modulation);
     if (in_place) return;
@@ -150,13 +170,12 @@ class Backward {
   }
 };
 
-template <class V, class C, int POINTS>
-void backward_tasks(const Problem& p, const typename V::scalar* value, const typename V::scalar* offset,
-                    const typename V::scalar* modulation, const typename V::scalar* gradient,
-                    typename V::scalar* value_gradient, typename V::scalar* offset_gradient,
-                    typename V::scalar* modulation_gradient, int64_t slices, int64_t begin, int64_t end) {
+template <class V, class C, class S, int POINTS>
+void backward_tasks(const Problem& p, const S* value, const S* offset, const S* modulation, const S* gradient,
+                    S* value_gradient, S* offset_gradient, S* modulation_gradient, int64_t slices, int64_t begin,
+                    int64_t end) {
   const int64_t groups = p.groups / slices, part = slice_of(p, groups);
-  Backward<V, C, POINTS> backward(p, part);
+  Backward<V, C, S, POINTS> backward(p, part);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t image = task / slices, first = (task % slices) * groups;
     for (int64_t group = first; group < first + groups; group += part)
@@ -165,12 +184,11 @@ void backward_tasks(const Problem& p, const typename V::scalar* value, const typ
   }
 }
 
-template <class V, class C>
-void backward(const Problem& p, const typename V::scalar* value, const typename V::scalar* offset,
-              const typename V::scalar* modulation, const typename V::scalar* gradient,
-              typename V::scalar* value_gradient, typename V::scalar* offset_gradient,
-              typename V::scalar* modulation_gradient, int64_t slices, int64_t begin, int64_t end) {
-  const auto run = p.points() == 9 ? &backward_tasks<V, C, 9> : &backward_tasks<V, C, 0>;
+template <class V, class C, class S>
+void backward(const Problem& p, const S* value, const S* offset, const S* modulation, const S* gradient,
+              S* value_gradient, S* offset_gradient, S* modulation_gradient, int64_t slices, int64_t begin,
+              int64_t end) {
+  const auto run = p.points() == 9 ? &backward_tasks<V, C, S, C::unrolled> : &backward_tasks<V, C, S, 0>;
   run(p, value, offset, modulation, gradient, value_gradient, offset_gradient, modulation_gradient, slices, begin, end);
 }
 

@@ -9,32 +9,48 @@
 #include <cstdlib>
 #include <cstring>
 #include <tuple>
-#include <vector>
 
-#include "problem.h"
+#include "arguments.h"
 
 namespace {
 
+using dcnv3::check_gradient;
 using dcnv3::Problem;
+using dcnv3::problem_of;
+using dcnv3::Sizes;
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
-using Sizes = std::vector<int64_t>;
+
+struct InstructionSet {
+  const char* name;
+  const dcnv3::Kernels<float>& single_precision;
+  const dcnv3::Kernels<dcnv3::BFloat16>& bfloat16;
+  const dcnv3::Kernels<dcnv3::Half>& half;
+};
+
+const InstructionSet portable{"portable", dcnv3::portable::single_precision, dcnv3::portable::bfloat16,
+                              dcnv3::portable::half};
+#if defined(__x86_64__)
+const InstructionSet avx2{"avx2", dcnv3::avx2::single_precision, dcnv3::avx2::bfloat16, dcnv3::avx2::half};
+const InstructionSet avx512{"avx512", dcnv3::avx512::single_precision, dcnv3::avx512::bfloat16, dcnv3::avx512::half};
+#endif
 
 // The widest instruction set of this processor, or a narrower one that SSLPDL_ISA asks for.
-const dcnv3::InstructionSet& instructions() {
-  static const dcnv3::InstructionSet* const chosen = [] {
+const InstructionSet& instructions() {
+  static const InstructionSet* const chosen = [] {
     const char* limit = std::getenv("SSLPDL_ISA");
     const auto allowed = [limit](const char* name) { return !limit || !*limit || !std::strcmp(limit, name); };
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    const bool vectors256 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool vectors256 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                            __builtin_cpu_supports("f16c");
     const bool vectors512 = vectors256 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    if (vectors512 && allowed("avx512")) return &dcnv3::avx512;
-    if (vectors256 && (allowed("avx2") || allowed("avx512"))) return &dcnv3::avx2;
+    if (vectors512 && allowed("avx512")) return &avx512;
+    if (vectors256 && (allowed("avx2") || allowed("avx512"))) return &avx2;
 #endif
     static_cast<void>(allowed);
-    return &dcnv3::portable;
+    return &portable;
   }();
   return *chosen;
 }
@@ -47,49 +63,41 @@ const dcnv3::Kernels<float>& kernels<float>() {
 }
 template <>
 const dcnv3::Kernels<double>& kernels<double>() {
-  return instructions().double_precision;
+  return dcnv3::portable::double_precision;  // for gradient checks, which need no speed
+}
+template <>
+const dcnv3::Kernels<dcnv3::BFloat16>& kernels<dcnv3::BFloat16>() {
+  return instructions().bfloat16;
+}
+template <>
+const dcnv3::Kernels<dcnv3::Half>& kernels<dcnv3::Half>() {
+  return instructions().half;
 }
 
-int64_t result_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
-  const int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1;
-  return room < 0 ? 0 : room / stride + 1;
+// Calls `run` with a number of the type of the tensor.
+template <class Run>
+void for_type_of(const Tensor& tensor, const Run& run) {
+  switch (tensor.scalar_type()) {
+    case ScalarType::Float:
+      return run(float());
+    case ScalarType::Double:
+      return run(double());
+    case ScalarType::BFloat16:
+      return run(dcnv3::BFloat16());
+    case ScalarType::Half:
+      return run(dcnv3::Half());
+    default:
+      STD_TORCH_CHECK(false, "deform_conv: the CPU kernel takes float32, float64, bfloat16 and float16");
+  }
 }
 
-Problem problem_of(const Tensor& value, const Tensor& offset, const Tensor& modulation, int64_t groups,
-                   const Sizes& kernel_size, const Sizes& stride, const Sizes& padding, const Sizes& dilation,
-                   double scale, bool softmax, bool remove_center) {
-  STD_TORCH_CHECK(value.dim() == 4, "deform_conv: value must be (N, H, W, C)");
-  STD_TORCH_CHECK(kernel_size.size() == 2 && stride.size() == 2 && padding.size() == 2 && dilation.size() == 2,
-                  "deform_conv: kernel_size, stride, padding and dilation must be (rows, columns)");
-  Problem p{};
-  p.batch = value.size(0), p.height = value.size(1), p.width = value.size(2), p.channels = value.size(3);
-  p.groups = groups;
-  p.kernel_h = kernel_size[0], p.kernel_w = kernel_size[1], p.stride_h = stride[0], p.stride_w = stride[1];
-  p.padding_h = padding[0], p.padding_w = padding[1], p.dilation_h = dilation[0], p.dilation_w = dilation[1];
-  p.scale = scale, p.softmax = softmax, p.remove_center = remove_center;
-  STD_TORCH_CHECK(p.kernel_h > 0 && p.kernel_w > 0 && p.stride_h > 0 && p.stride_w > 0 && p.dilation_h > 0 &&
-                      p.dilation_w > 0 && p.padding_h >= 0 && p.padding_w >= 0,
-                  "deform_conv: kernel_size, stride and dilation must be positive, padding not negative");
-  STD_TORCH_CHECK(!remove_center || (p.kernel_h % 2 == 1 && p.kernel_w % 2 == 1),
-                  "deform_conv: remove_center needs an odd kernel size");
-  STD_TORCH_CHECK(groups > 0 && p.channels % groups == 0, "deform_conv: the channels must be a multiple of the groups");
+// What the CPU kernel takes of all that is well formed.
+void check_limits(const Problem& p, const Tensor& value) {
   // a place in an image is a 32-bit integer, and a float must hold its row and column exactly
   STD_TORCH_CHECK(p.height < (1 << 22) && p.width < (1 << 22) &&
                       p.height * p.width * p.channels < (int64_t(1) << 31) && p.points() <= dcnv3::most_points,
                   "deform_conv: the image or the window is too large for the CPU kernel");
-  p.rows = result_size(p.height, p.kernel_h, p.stride_h, p.padding_h, p.dilation_h);
-  p.columns = result_size(p.width, p.kernel_w, p.stride_w, p.padding_w, p.dilation_w);
-  const auto fits = [&p](const Tensor& t, int64_t last) {
-    return t.dim() == 4 && t.size(0) == p.batch && t.size(1) == p.rows && t.size(2) == p.columns && t.size(3) == last;
-  };
-  STD_TORCH_CHECK(fits(modulation, groups * p.points()), "deform_conv: modulation must be (N, Ho, Wo, G * K)");
-  STD_TORCH_CHECK(fits(offset, groups * p.points() * 2), "deform_conv: offset must be (N, Ho, Wo, G * K * 2)");
-  const ScalarType type = value.scalar_type();
-  STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double,
-                  "deform_conv: the CPU kernel takes float32 or float64");
-  STD_TORCH_CHECK(offset.scalar_type() == type && modulation.scalar_type() == type,
-                  "deform_conv: value, offset and modulation must be of one type");
-  return p;
+  for_type_of(value, [](auto) {});
 }
 
 // Slices of the groups, so that images times slices keep all threads busy; the result does not depend on it.
@@ -104,9 +112,18 @@ int64_t slices_of(const Problem& p, int64_t threads) {
 }
 
 template <class T>
+const T* data(const Tensor& tensor) {
+  return static_cast<const T*>(tensor.const_data_ptr());
+}
+template <class T>
+T* data(Tensor& tensor) {
+  return static_cast<T*>(tensor.mutable_data_ptr());
+}
+
+template <class T>
 void forward(const Problem& p, const Tensor& value, const Tensor& offset, const Tensor& modulation, Tensor& result) {
-  const T *v = value.const_data_ptr<T>(), *o = offset.const_data_ptr<T>(), *m = modulation.const_data_ptr<T>();
-  T* r = result.mutable_data_ptr<T>();
+  const T *v = data<T>(value), *o = data<T>(offset), *m = data<T>(modulation);
+  T* r = data<T>(result);
   const int64_t grain = 1 + 1500 / (1 + p.columns * p.groups);  // rows worth the start of a thread, some 20 us
   torch::stable::parallel_for(0, p.batch * p.rows, grain, [&](int64_t begin, int64_t end) {
     kernels<T>().forward(p, v, o, m, r, begin, end);
@@ -116,10 +133,8 @@ void forward(const Problem& p, const Tensor& value, const Tensor& offset, const 
 template <class T>
 void backward(const Problem& p, const Tensor& value, const Tensor& offset, const Tensor& modulation,
               const Tensor& gradient, Tensor& value_gradient, Tensor& offset_gradient, Tensor& modulation_gradient) {
-  const T *v = value.const_data_ptr<T>(), *o = offset.const_data_ptr<T>(), *m = modulation.const_data_ptr<T>();
-  const T* g = gradient.const_data_ptr<T>();
-  T *gv = value_gradient.mutable_data_ptr<T>(), *go = offset_gradient.mutable_data_ptr<T>();
-  T* gm = modulation_gradient.mutable_data_ptr<T>();
+  const T *v = data<T>(value), *o = data<T>(offset), *m = data<T>(modulation), *g = data<T>(gradient);
+  T *gv = data<T>(value_gradient), *go = data<T>(offset_gradient), *gm = data<T>(modulation_gradient);
   const int64_t slices = slices_of(p, torch::stable::get_num_threads());
   torch::stable::parallel_for(0, p.batch * slices, 1, [&](int64_t begin, int64_t end) {
     kernels<T>().backward(p, v, o, m, g, gv, go, gm, slices, begin, end);
@@ -131,30 +146,27 @@ Tensor deform_conv(const Tensor value, const Tensor offset, const Tensor modulat
                    double offset_scale, bool softmax, bool remove_center) {
   const Problem p = problem_of(value, offset, modulation, groups, kernel_size, stride, padding, dilation, offset_scale,
                                softmax, remove_center);
+  check_limits(p, value);
   const Tensor v = torch::stable::contiguous(value), o = torch::stable::contiguous(offset);
   const Tensor m = torch::stable::contiguous(modulation);
   const int64_t shape[] = {p.batch, p.rows, p.columns, p.channels};
   Tensor result = torch::stable::new_empty(v, {shape, 4});
   if (p.height * p.width == 0) torch::stable::zero_(result);
   if (result.numel() == 0 || p.height * p.width == 0) return result;
-  if (v.scalar_type() == ScalarType::Float)
-    forward<float>(p, v, o, m, result);
-  else
-    forward<double>(p, v, o, m, result);
+  for_type_of(v, [&](auto number) { forward<decltype(number)>(p, v, o, m, result); });
   return result;
 }
 
+// The last argument asks for the same bits every time, which this kernel gives anyway.
 std::tuple<Tensor, Tensor, Tensor> deform_conv_backward(const Tensor gradient, const Tensor value, const Tensor offset,
                                                         const Tensor modulation, int64_t groups,
                                                         const Sizes kernel_size, const Sizes stride,
                                                         const Sizes padding, const Sizes dilation, double offset_scale,
-                                                        bool softmax, bool remove_center) {
+                                                        bool softmax, bool remove_center, bool) {
   const Problem p = problem_of(value, offset, modulation, groups, kernel_size, stride, padding, dilation, offset_scale,
                                softmax, remove_center);
-  STD_TORCH_CHECK(gradient.dim() == 4 && gradient.size(0) == p.batch && gradient.size(1) == p.rows &&
-                      gradient.size(2) == p.columns && gradient.size(3) == p.channels &&
-                      gradient.scalar_type() == value.scalar_type(),
-                  "deform_conv_backward: the gradient must be (N, Ho, Wo, C) of the type of value");
+  check_limits(p, value);
+  check_gradient(p, gradient, value);
   const Tensor v = torch::stable::contiguous(value), o = torch::stable::contiguous(offset);
   const Tensor m = torch::stable::contiguous(modulation), g = torch::stable::contiguous(gradient);
   Tensor value_gradient = torch::stable::new_empty(v, v.sizes());
@@ -164,10 +176,10 @@ std::tuple<Tensor, Tensor, Tensor> deform_conv_backward(const Tensor gradient, c
     torch::stable::zero_(value_gradient);
     torch::stable::zero_(offset_gradient);
     torch::stable::zero_(modulation_gradient);
-  } else if (v.scalar_type() == ScalarType::Float) {
-    backward<float>(p, v, o, m, g, value_gradient, offset_gradient, modulation_gradient);
   } else {
-    backward<double>(p, v, o, m, g, value_gradient, offset_gradient, modulation_gradient);
+    for_type_of(v, [&](auto number) {
+      backward<decltype(number)>(p, v, o, m, g, value_gradient, offset_gradient, modulation_gradient);
+    });
   }
   return {value_gradient, offset_gradient, modulation_gradient};
 }
@@ -181,7 +193,7 @@ STABLE_TORCH_LIBRARY(sslpdl, library) {
   library.def(
       "deform_conv_backward(Tensor gradient, Tensor value, Tensor offset, Tensor modulation, int groups, "
       "int[] kernel_size, int[] stride, int[] padding, int[] dilation, float offset_scale, bool softmax, "
-      "bool remove_center) -> (Tensor, Tensor, Tensor)");
+      "bool remove_center, bool deterministic=False) -> (Tensor, Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(sslpdl, CPU, library) {

@@ -3,7 +3,8 @@
 // Fixed holds the channels of a group in a fixed number of registers; 16 channels are one AVX-512 register, or two of
 // AVX2. Any takes every other width and double precision, with loops that the compiler turns into vectors.
 //
-// POINTS is the number of points of a group when it is known at compile time (9), else 0.
+// POINTS is the number of points of a group when it is known at compile time (9, where unrolling pays), else 0. S is how the image and the
+// incoming gradient are stored; sums are of the type that is computed with.
 #pragma once
 
 #include "points.h"
@@ -15,18 +16,19 @@ template <class V, int REGS>
 struct Fixed {
   using T = typename V::scalar;
   using reg = typename V::reg;
+  static constexpr int unrolled = 9;
   static constexpr int together = V::lanes / 4;  // points whose dot products are summed up in one go
 
   // Writes the weighted sum of the points of one group, from point `i` on.
-  template <int POINTS>
-  static DCNV3_INLINE void gather(const T* image, const Located<T>& at, int64_t i, int64_t points, const Steps& steps,
-                                  int64_t, T* result) {
+  template <int POINTS, class S>
+  static DCNV3_INLINE void gather(const S* image, const Located<T>& at, int64_t i, int64_t points, const Steps& steps,
+                                  int64_t, S* result) {
     reg sum[4][REGS];
     for (auto& corner : sum)
       for (reg& part : corner) part = V::set(T(0));
     const int64_t end = i + (POINTS ? POINTS : points);
     for (; i < end; ++i) {
-      const T* pixel = image + at.place[i];
+      const S* pixel = image + at.place[i];
       for (int r = 0; r < REGS; ++r, pixel += V::lanes) {
         sum[0][r] = V::fma(V::set(at.upper_left[i]), V::load(pixel), sum[0][r]);
         sum[1][r] = V::fma(V::set(at.upper_right[i]), V::load(pixel + steps.right), sum[1][r]);
@@ -41,9 +43,9 @@ struct Fixed {
   // For GROUPS neighbouring groups and COUNT points of each, from point `i` of the first group on: adds weight *
   // gradient to the four pixels of every point, and writes the four dot products pixel * gradient. `image`,
   // `image_gradient` and `gradient` begin at the first of these groups.
-  template <int POINTS, int GROUPS, int COUNT>
-  static DCNV3_INLINE void scatter(const T* __restrict image, T* __restrict image_gradient,
-                                   const T* __restrict gradient, const Located<T>& at, int64_t i, int64_t points,
+  template <int POINTS, int GROUPS, int COUNT, class S>
+  static DCNV3_INLINE void scatter(const S* __restrict image, T* __restrict image_gradient,
+                                   const S* __restrict gradient, const Located<T>& at, int64_t i, int64_t points,
                                    const Steps& steps, int64_t, T* __restrict dots) {
     static_assert(GROUPS * COUNT <= together, "no room for the sums");
     constexpr int64_t width = REGS * V::lanes;
@@ -61,9 +63,9 @@ struct Fixed {
       const int64_t point = i + group * points + j % COUNT;
       to[j] = dots + 4 * point;
       const int64_t place = at.place[point] + group * width;
-      const T* pixel = image + place;
+      const S* pixel = image + place;
       T* slot = image_gradient + place;
-      const T* incoming = gradient + group * width;
+      const S* incoming = gradient + group * width;
       for (int r = 0; r < REGS; ++r, pixel += V::lanes, slot += V::lanes, incoming += V::lanes) {
         const reg g = V::load(incoming);
         const auto dot = [&](int corner, int64_t step, T weight) {
@@ -83,35 +85,44 @@ struct Fixed {
 
 template <class T>
 struct Any {
+  static constexpr int unrolled = 0;
   static constexpr int together = 1;
 
-  template <int POINTS>
-  static void gather(const T* image, const Located<T>& at, int64_t i, int64_t points, const Steps& steps,
-                     int64_t width, T* __restrict result) {
-    for (int64_t c = 0; c < width; ++c) result[c] = T(0);
-    for (const int64_t end = i + points; i < end; ++i) {
-      const T* pixel = image + at.place[i];
-      const T *right = pixel + steps.right, *below = pixel + steps.below, *opposite = pixel + steps.opposite;
-      const T a = at.upper_left[i], b = at.upper_right[i], d = at.lower_left[i], e = at.lower_right[i];
+  // In runs of `most` channels, whose sums stay in the nearest cache.
+  template <int POINTS, class S>
+  static void gather(const S* image, const Located<T>& at, int64_t i, int64_t points, const Steps& steps,
+                     int64_t width, S* __restrict result) {
+    constexpr int64_t most = 64;
+    T sum[most];
+    for (int64_t first = 0; first < width; first += most, image += most, result += most) {
+      const int64_t count = smaller(most, width - first);
+      for (int64_t c = 0; c < count; ++c) sum[c] = T(0);
+      for (int64_t k = i; k < i + points; ++k) {
+        const S* pixel = image + at.place[k];
+        const S *right = pixel + steps.right, *below = pixel + steps.below, *opposite = pixel + steps.opposite;
+        const T a = at.upper_left[k], b = at.upper_right[k], d = at.lower_left[k], e = at.lower_right[k];
 #pragma omp simd
-      for (int64_t c = 0; c < width; ++c) result[c] += a * pixel[c] + b * right[c] + d * below[c] + e * opposite[c];
+        for (int64_t c = 0; c < count; ++c)
+          sum[c] += a * T(pixel[c]) + b * T(right[c]) + d * T(below[c]) + e * T(opposite[c]);
+      }
+      for (int64_t c = 0; c < count; ++c) result[c] = static_cast<S>(sum[c]);
     }
   }
 
-  template <int POINTS, int GROUPS, int COUNT>
-  static void scatter(const T* __restrict image, T* __restrict image_gradient, const T* __restrict gradient,
+  template <int POINTS, int GROUPS, int COUNT, class S>
+  static void scatter(const S* __restrict image, T* __restrict image_gradient, const S* __restrict gradient,
                       const Located<T>& at, int64_t i, int64_t, const Steps& steps, int64_t width,
                       T* __restrict dots) {
     const T weights[4] = {at.upper_left[i], at.upper_right[i], at.lower_left[i], at.lower_right[i]};
     const int64_t places[4] = {0, steps.right, steps.below, steps.opposite};
     for (int corner = 0; corner < 4; ++corner) {
-      const T* pixel = image + at.place[i] + places[corner];
+      const S* pixel = image + at.place[i] + places[corner];
       T* slot = image_gradient + at.place[i] + places[corner];
       T sum = 0;
 #pragma omp simd reduction(+ : sum)
-      for (int64_t c = 0; c < width; ++c) sum += pixel[c] * gradient[c];
+      for (int64_t c = 0; c < width; ++c) sum += T(pixel[c]) * T(gradient[c]);
 #pragma omp simd
-      for (int64_t c = 0; c < width; ++c) slot[c] += weights[corner] * gradient[c];
+      for (int64_t c = 0; c < width; ++c) slot[c] += weights[corner] * T(gradient[c]);
       dots[4 * i + corner] = sum;
     }
   }

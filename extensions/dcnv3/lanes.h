@@ -3,7 +3,7 @@
 // Here: Single (one number, for double) and Four (compiler vectors, any processor). lanes_x86.h adds Eight (AVX2) and
 // Sixteen (AVX-512). Every type has
 //   reg, lanes              the register and how many numbers it holds
-//   load, store, set        from and to unaligned memory; one number in all lanes
+//   load, store, set        from and to unaligned memory, of any type of storage; one number in all lanes
 //   load_pairs, store_pairs `lanes` records (x, y) as one register of x and one of y
 //   load_fours              `lanes` records of four numbers as four registers
 //   add, sub, mul, fma      fma(a, b, c) = a * b + c, in one rounding where the processor has it
@@ -21,7 +21,7 @@
 #include <cstdint>
 #include <cstring>
 
-#define DCNV3_INLINE inline __attribute__((always_inline))
+#include "storage.h"
 
 namespace dcnv3 {
 namespace {
@@ -53,12 +53,12 @@ struct Single {
   }
 };
 
-// Copies `count` numbers; for the short runs of a few groups a call of memcpy costs more than the copy. The last vector
-// overlaps the one before it, so that nothing beyond the end is touched.
-template <class V>
-DCNV3_INLINE void copy(typename V::scalar* to, const typename V::scalar* from, int64_t count) {
+// Copies `count` numbers, from one type of storage to another if need be; for the short runs of a few groups a call of
+// memcpy costs more than the copy. The last vector overlaps the one before it, so that nothing beyond the end is touched.
+template <class V, class To, class From>
+DCNV3_INLINE void copy(To* to, const From* from, int64_t count) {
   if (count < V::lanes) {
-    for (int64_t i = 0; i < count; ++i) to[i] = from[i];
+    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<To>(static_cast<typename V::scalar>(from[i]));
     return;
   }
   for (int64_t i = 0; i + V::lanes < count; i += V::lanes) V::store(to + i, V::load(from + i));
@@ -88,6 +88,14 @@ struct Four {
     return a;
   }
   static DCNV3_INLINE void store(float* p, reg a) { std::memcpy(p, &a, sizeof a); }
+  template <class S>
+  static DCNV3_INLINE reg load(const S* p) {
+    return reg{p[0], p[1], p[2], p[3]};
+  }
+  template <class S>
+  static DCNV3_INLINE void store(S* p, reg a) {
+    for (int i = 0; i < lanes; ++i) p[i] = static_cast<S>(a[i]);
+  }
   static DCNV3_INLINE reg set(float a) { return reg{a, a, a, a}; }
   static DCNV3_INLINE void load_pairs(const float* p, reg& x, reg& y) {
     reg a = load(p), b = load(p + 4);

@@ -14,6 +14,23 @@ struct Eight {
   static constexpr int lanes = 8;
   static DCNV3_INLINE reg load(const float* p) { return _mm256_loadu_ps(p); }
   static DCNV3_INLINE void store(float* p, reg a) { _mm256_storeu_ps(p, a); }
+  static DCNV3_INLINE __m128i load_halves(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+  static DCNV3_INLINE reg load(const Half* p) { return _mm256_cvtph_ps(load_halves(p)); }
+  static DCNV3_INLINE reg load(const BFloat16* p) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_halves(p)), 16));
+  }
+  static DCNV3_INLINE void store(Half* p, reg a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+  }
+  static DCNV3_INLINE void store(BFloat16* p, reg a) {
+    const __m256i bits = _mm256_castps_si256(a), last = _mm256_and_si256(_mm256_srli_epi32(bits, 16), whole(1));
+    const __m256i upper = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(last, whole(0x7fff))), 16);
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    const __m256i rounded = _mm256_blendv_epi8(upper, whole(0x7fc0), nan);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded, rounded), 0xd8);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+  }
+  static DCNV3_INLINE __m256i whole(int32_t a) { return _mm256_set1_epi32(a); }
   static DCNV3_INLINE reg set(float a) { return _mm256_set1_ps(a); }
   static DCNV3_INLINE void load_pairs(const float* p, reg& x, reg& y) {
     const reg a = load(p), b = load(p + 8);
@@ -76,6 +93,22 @@ struct Sixteen {
   static constexpr int lanes = 16;
   static DCNV3_INLINE reg load(const float* p) { return _mm512_loadu_ps(p); }
   static DCNV3_INLINE void store(float* p, reg a) { _mm512_storeu_ps(p, a); }
+  static DCNV3_INLINE __m256i load_halves(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static DCNV3_INLINE reg load(const Half* p) { return _mm512_cvtph_ps(load_halves(p)); }
+  static DCNV3_INLINE reg load(const BFloat16* p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_halves(p)), 16));
+  }
+  static DCNV3_INLINE void store(Half* p, reg a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+  }
+  static DCNV3_INLINE void store(BFloat16* p, reg a) {
+    const __m512i bits = _mm512_castps_si512(a), last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), whole(1));
+    const __m512i upper = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(last, whole(0x7fff))), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    const __m512i rounded = _mm512_mask_mov_epi32(upper, nan, whole(0x7fc0));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
+  }
+  static DCNV3_INLINE __m512i whole(int32_t a) { return _mm512_set1_epi32(a); }
   static DCNV3_INLINE reg set(float a) { return _mm512_set1_ps(a); }
   static DCNV3_INLINE void load_pairs(const float* p, reg& x, reg& y) {
     const reg a = load(p), b = load(p + 16);

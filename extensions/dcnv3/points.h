@@ -14,6 +14,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <type_traits>
 
 #include "lanes.h"
 #include "problem.h"
@@ -45,15 +46,15 @@ struct Steps {
 
 // Asks for the pixels that the window reaches four rows later: the processor cannot foresee that a row of the image
 // ends and the next one begins where the offsets lead. Outside the second-level cache it saves a third of the time.
-template <class T>
-DCNV3_INLINE void prefetch(const Problem& p, const T* image, int64_t row, int64_t column, int64_t count,
+template <class S>
+DCNV3_INLINE void prefetch(const Problem& p, const S* image, int64_t row, int64_t column, int64_t count,
                            int64_t channels) {
   const int64_t y = row * p.stride_h + 4, x = column * p.stride_w;
   if (y >= p.height || x >= p.width) return;
   const int64_t pixels = smaller(count * p.stride_w, p.width - x);
-  const T* pixel = image + (y * p.width + x) * p.channels;
+  const S* pixel = image + (y * p.width + x) * p.channels;
   for (int64_t i = 0; i < pixels; ++i, pixel += p.channels)
-    for (int64_t c = 0; c < channels; c += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(pixel + c);
+    for (int64_t c = 0; c < channels; c += 64 / static_cast<int64_t>(sizeof(S))) __builtin_prefetch(pixel + c);
 }
 
 template <class V>
@@ -68,7 +69,8 @@ T step(int64_t size) {
   return size > 1 ? T(1) : T(1e30);
 }
 
-template <class V, bool GRADIENTS>
+// S is how offsets and modulations are stored.
+template <class V, class S, bool GRADIENTS>
 class Points {
  public:
   using T = typename V::scalar;
@@ -90,27 +92,25 @@ class Points {
   }
 
   // Whether `count` pixels of a block are full vectors, one after the other, in the arrays of all groups.
-  bool in_place(int64_t count) const { return slice == p_.groups && count * each % V::lanes == 0; }
+  bool in_place(int64_t count) const {
+    return std::is_same<S, T>::value && slice == p_.groups && count * each % V::lanes == 0;
+  }
 
   // Locates the points of pixels [column, column + count) of result row `row` of `image`, groups from `group` on.
-  void locate(const T* offset, const T* modulation, int64_t image, int64_t row, int64_t column, int64_t count,
+  void locate(const S* offset, const S* modulation, int64_t image, int64_t row, int64_t column, int64_t count,
               int64_t group) {
     const int64_t points = p_.points(), all = p_.groups * points;
     const int64_t first = ((image * p_.rows + row) * p_.columns + column) * all + group * points;
     offset += 2 * first, modulation += first;
-    if (!in_place(count)) {
+    if (!in_place(count))
       for (int64_t pixel = 0; pixel < count; ++pixel)
         copy<V>(offset_ + 2 * pixel * each, offset + 2 * pixel * all, 2 * each);
-      offset = offset_;
-    }
-    if (!in_place(count) || p_.softmax) {
+    if (!in_place(count) || p_.softmax)
       for (int64_t pixel = 0; pixel < count; ++pixel)
         copy<V>(modulation_ + pixel * each, modulation + pixel * all, each);
-      modulation = modulation_;
-    }
     if (p_.softmax) softmax<V>(modulation_, spread_, count * slice, points);
-    at.modulation = modulation;
-    place(offset, row, column, count * each);
+    at.modulation = in_place(count) && !p_.softmax ? reinterpret_cast<const T*>(modulation) : modulation_;
+    place(in_place(count) ? reinterpret_cast<const T*>(offset) : offset_, row, column, count * each);
   }
 
  private:

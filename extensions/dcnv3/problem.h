@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "storage.h"
+
 namespace dcnv3 {
 
 struct Problem {
@@ -32,7 +34,7 @@ inline int64_t slice_of(const Problem& p, int64_t groups) {
   return groups / parts;
 }
 
-// The kernels of one instruction set. `forward` computes result rows [begin, end) of batch * rows; `backward` computes
+// The kernels for one type of number and one instruction set. `forward` computes result rows [begin, end) of batch * rows; `backward` computes
 // tasks [begin, end) of batch * slices, each the gradients of one image and one slice of its groups.
 template <class T>
 struct Kernels {
@@ -43,16 +45,25 @@ struct Kernels {
                    int64_t end);
 };
 
-struct InstructionSet {
-  const char* name;
-  Kernels<float> single_precision;
-  Kernels<double> double_precision;
-};
+namespace portable {
+extern const Kernels<float> single_precision;
+extern const Kernels<double> double_precision;
+extern const Kernels<BFloat16> bfloat16;
+extern const Kernels<Half> half;
+}  // namespace portable
 
-extern const InstructionSet portable;
 #if defined(__x86_64__)
-extern const InstructionSet avx2;
-extern const InstructionSet avx512;
+namespace avx2 {
+extern const Kernels<float> single_precision;
+extern const Kernels<BFloat16> bfloat16;
+extern const Kernels<Half> half;
+}  // namespace avx2
+
+namespace avx512 {
+extern const Kernels<float> single_precision;
+extern const Kernels<BFloat16> bfloat16;
+extern const Kernels<Half> half;
+}  // namespace avx512
 #endif
 
 }  // namespace dcnv3

@@ -44,6 +44,7 @@ __all__ = [
     "Encoding",
     "as_channels",
     "as_time",
+    "decode_qpe",
     "encode_qpe",
     "quiet_zarr",
 ]
@@ -190,6 +191,12 @@ def encode_qpe(rain: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
         raise ArchiveError(f"QPE holds {amount.max():g} mm, which no rain can be; is its unit mm?")
     steps = np.floor(amount / QPE_STEP + SHORTFALL)
     return np.where(valid, steps, QPE_MISSING).astype(np.int32)
+
+
+def decode_qpe(raw: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    """Return observed rain in mm, NaN missing, of stored integers."""
+    rain = np.divide(raw, np.float32(1.0 / QPE_STEP), dtype=np.float32)
+    return np.where(raw == QPE_MISSING, np.float32(np.nan), rain)
 
 
 def _refuse_negative(name: str, values: NDArray[Any], *, tolerance: float) -> None:

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from sslpdl.archive.layout import (
     FORMAT,
     FORMAT_VERSION,
-    QPE_MISSING,
-    QPE_STEP,
     SOURCES_FILE,
     Encoding,
+    decode_qpe,
     is_url,
     quiet_zarr,
 )
@@ -252,6 +251,4 @@ class _Qpe(_Stored):
     name = "qpe"
 
     def __call__(self, key: tuple[Any, ...]) -> Any:
-        raw = self.raw(key)
-        rain = np.divide(raw, np.float32(1.0 / QPE_STEP), dtype=np.float32)
-        return np.where(raw == QPE_MISSING, np.float32(np.nan), rain)
+        return decode_qpe(self.raw(key))

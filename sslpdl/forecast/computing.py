@@ -66,10 +66,17 @@ def run(
     source = _select(_opened(archive), init_time, lead_time)
     trained = _loaded(model)
     trained.check(source)
+    _compare_twins(source, trained)
     frame = _frame(source, trained)
     if out is None:
         return _in_memory(frame, _tracked(source, trained, progress=progress))
     return to_zarr(frame, Path(out), lambda runs: _tracked(source.isel(init_time=runs), trained, progress=progress))
+
+
+def _compare_twins(archive: xr.Dataset, model: TrainedModel) -> None:
+    from sslpdl import twin
+
+    twin.warn_of_another_version(model.provenance.get("archive", {}), twin.version_of(archive.attrs))
 
 
 def _opened(archive: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslpdl.models.config import ModelConfig
+from sslpdl.ops import Linear
 
 __all__ = ["PatchEmbedding", "pad", "random_mask"]
 
@@ -66,8 +67,8 @@ class PatchEmbedding(nn.Module):
         self.table = (-(-config.shape[0] // rows), -(-config.shape[1] // columns))
         width = depth * rows * columns
         # a 3-D convolution whose stride is its kernel is a product with the flattened block
-        self.project = nn.Linear(width, width)
-        self.embed = nn.Linear(width, width)
+        self.project = Linear(width, width)
+        self.embed = Linear(width, width)
         self.mask_token = nn.Parameter(torch.zeros(width))
         self.position = nn.Parameter(torch.zeros(self.table[0] * self.table[1], width))
         self.slab_position = nn.Parameter(torch.zeros(self.slabs, width))

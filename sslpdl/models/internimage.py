@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslpdl.models.config import ModelConfig
+from sslpdl.ops import DCNv3, Linear
 
 __all__ = ["Block", "InternImage"]
 
@@ -49,9 +50,9 @@ class DepthwiseMixer(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.input_proj = nn.Linear(channels, channels)
+        self.input_proj = Linear(channels, channels)
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.output_proj = nn.Linear(channels, channels)
+        self.output_proj = Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.output_proj(convolve(self.depthwise, self.input_proj(x)))
@@ -81,7 +82,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(channels, eps=EPS)
         self.mixer = _mixer(channels, config)
         self.norm2 = nn.LayerNorm(channels, eps=EPS)
-        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+        self.mlp = nn.Sequential(Linear(channels, hidden), nn.GELU(), Linear(hidden, channels))
         self.drop_path = DropPath(drop_path)
         self.gamma1 = self.gamma2 = None
         if config.layer_scale is not None:
@@ -100,8 +101,6 @@ class Block(nn.Module):
 def _mixer(channels: int, config: ModelConfig) -> nn.Module:
     if config.dcn == "depthwise":
         return DepthwiseMixer(channels)
-    from sslpdl.ops import DCNv3
-
     return DCNv3(channels, group=channels // config.group_channels, offset_scale=config.offset_scale)
 
 

@@ -20,22 +20,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from sslpdl.errors import BuildError
 
-__all__ = ["cache_folders", "compiler", "doctor", "library", "name", "ninja", "sources"]
+__all__ = [
+    "TARGET",
+    "Plan",
+    "as_input",
+    "built_with",
+    "cache_folders",
+    "cached_or_built",
+    "compiler",
+    "doctor",
+    "header_flags",
+    "key",
+    "library",
+    "library_flags",
+    "name",
+    "ninja",
+    "quoted",
+    "sources",
+    "version",
+]
 
 # the oldest PyTorch whose stable interface has what the binding uses: 2.10
-_TARGET = "-DTORCH_TARGET_VERSION=0x020a000000000000"
+TARGET = "-DTORCH_TARGET_VERSION=0x020a000000000000"
 _FLAGS = ["-std=c++17", "-O3", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden"]
 # a NaN must stay a NaN, but nobody looks at errno or at the floating-point exception flags
 _FLAGS += ["-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
-_AVX2 = ["-mavx2", "-mfma"]
+_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 _AVX512 = [*_AVX2, "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mprefer-vector-width=512"]
 
 
@@ -50,14 +69,18 @@ def sources() -> Path:
 
 def name() -> str:
     """Return the file name of the library for these sources, flags, PyTorch and machine."""
-    digest = hashlib.sha256()
     folder = sources()
-    for path in sorted([*folder.glob("*.cpp"), *folder.glob("*.h")]):
+    return f"dcnv3-{key([*folder.glob('*.cpp'), *folder.glob('*.h')], _units(), _FLAGS, _link_flags())}.so"
+
+
+def key(files: Iterable[Path], *flags: object) -> str:
+    """Return a hash of these sources and flags, of PyTorch and of the machine."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     abi = torch.compiled_with_cxx11_abi()
-    facts = [_units(), _FLAGS, _link_flags(), torch.__version__, abi, sys.platform, platform.machine()]
-    digest.update(json.dumps(facts).encode())
-    return f"dcnv3-{digest.hexdigest()[:20]}.so"
+    digest.update(json.dumps([*flags, torch.__version__, abi, sys.platform, platform.machine()]).encode())
+    return digest.hexdigest()[:20]
 
 
 def cache_folders() -> list[Path]:
@@ -88,6 +111,16 @@ def ninja() -> str | None:
     return shutil.which("ninja", path=f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a library is built: what to tell the user, the compiler and the flags to record, and the ninja file."""
+
+    purpose: str
+    compiler: list[str]
+    flags: list[str]
+    steps: str
+
+
 def library() -> Path:
     """Return the compiled library, built now if there is none yet.
 
@@ -97,24 +130,34 @@ def library() -> Path:
         If compiler or ninja are missing, the compilation fails, or no folder can be written to.
     """
     file = name()
+    return cached_or_built(file, lambda: _plan(file))
+
+
+def _plan(file: str) -> Plan:
+    if (command := compiler()) is None:
+        raise BuildError("no C++ compiler found, install g++ or clang++ or name one in CXX")
+    return Plan("for this machine", command, _FLAGS, _ninja_file(file, command))
+
+
+def cached_or_built(file: str, plan: Callable[[], Plan]) -> Path:
+    """Return the library of this name from a cache, or build it as planned; BuildError if that cannot be done."""
     folders = cache_folders()
     for folder in folders:
         if _usable(folder / file):
             return folder / file
-    if (command := compiler()) is None:
-        raise BuildError("no C++ compiler found, install g++ or clang++ or name one in CXX")
+    planned = plan()
     if (runner := ninja()) is None:
         raise BuildError("ninja not found, install it with `pip install ninja`")
     problem = "no folder to build in"
     for folder in folders:
         try:
-            return _build_once(folder, file, command, runner)
+            return _build_once(folder, file, planned, runner)
         except OSError as error:
             problem = f"{folder}: {error.strerror or error}"
     raise BuildError(f"the operator cannot be built ({problem}), name a writable folder in SSLPDL_CACHE_DIR")
 
 
-def _build_once(folder: Path, file: str, command: list[str], runner: str) -> Path:
+def _build_once(folder: Path, file: str, plan: Plan, runner: str) -> Path:
     """Build in this folder unless another process just did; OSError when the folder will not do."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _private(folder):
@@ -129,10 +172,16 @@ def _build_once(folder: Path, file: str, command: list[str], runner: str) -> Pat
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder))
         try:
             start = time.monotonic()
-            _say("sslpdl: building the deformable convolution for this machine, once ... ")
-            _compile(work, file, command, runner)
+            _say(f"sslpdl: building the deformable convolution {plan.purpose}, once ... ")
+            messages = _compile(work, plan, runner)
             seconds = time.monotonic() - start
-            record = {"compiler": _version(command), "flags": _FLAGS, "torch": torch.__version__, "seconds": seconds}
+            record = {
+                "compiler": version(plan.compiler),
+                "flags": plan.flags,
+                "torch": torch.__version__,
+                "seconds": seconds,
+                "messages": messages,
+            }
             (work / "record.json").write_text(json.dumps(record, indent=1) + "\n")
             (work / "record.json").replace(target.with_suffix(".json"))
             (work / file).replace(target)
@@ -145,26 +194,31 @@ def _build_once(folder: Path, file: str, command: list[str], runner: str) -> Pat
     return target
 
 
-def _compile(work: Path, file: str, command: list[str], runner: str) -> None:
-    (work / "build.ninja").write_text(_ninja_file(file, command))
-    result = subprocess.run([runner, "-C", str(work)], capture_output=True, text=True)
-    if result.returncode == 0:
-        return
+def _compile(work: Path, plan: Plan, runner: str) -> list[str]:
+    """Run the plan in this folder and return what the compiler had to say."""
+    (work / "build.ninja").write_text(plan.steps)
+    result = subprocess.run([runner, "--quiet", "-C", str(work)], capture_output=True, text=True)
     output = result.stdout + result.stderr
+    lines = [line.strip() for line in output.splitlines()]
+    if result.returncode == 0:
+        return lines
     if "No space left on device" in output:
         raise OSError(errno.ENOSPC, "no space left on device")
-    lines = [line.strip() for line in output.splitlines()]
     cause = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
-    raise BuildError(f"{shlex.join(command)} cannot compile the operator: {cause}")
+    raise BuildError(f"{shlex.join(plan.compiler)} cannot compile the operator: {cause}")
 
 
 def _units() -> dict[str, tuple[str, list[str]]]:
-    """Return the object files: their source and flags."""
-    units = {"binding": ("binding.cpp", [_TARGET]), "portable": ("kernels.cpp", ["-DDCNV3_SET=portable"])}
+    """Return the object files, the slowest to compile first: their source and flags."""
+    sets: dict[str, list[str]] = {"portable": []}
     if platform.machine().lower() in ("x86_64", "amd64"):
-        units["avx2"] = ("kernels.cpp", ["-DDCNV3_SET=avx2", *_AVX2])
-        units["avx512"] = ("kernels.cpp", ["-DDCNV3_SET=avx512", *_AVX512])
-    return units
+        sets = {"avx512": _AVX512, "avx2": _AVX2, "portable": []}
+    units = {
+        f"{name}-{source}": (f"{source}.cpp", [f"-DDCNV3_SET={name}", *flags])
+        for name, flags in sets.items()
+        for source in ("kernels", "kernels_half")
+    }
+    return units | {"binding": ("binding.cpp", [TARGET])}
 
 
 def _link_flags() -> list[str]:
@@ -174,24 +228,34 @@ def _link_flags() -> list[str]:
 
 
 def _ninja_file(file: str, command: list[str]) -> str:
-    root = Path(torch.__file__).parent
-    # the headers put their own path into error messages; a library must not depend on where PyTorch was installed
-    headers = ["-isystem", str(root / "include"), f"-fmacro-prefix-map={root}=torch"]
-    lines = [f"cxx = {_quoted(command)}", "rule compile", "  command = $cxx $flags -c $in -o $out"]
+    lines = [f"cxx = {quoted(command)}", "rule compile", "  command = $cxx $flags -c $in -o $out"]
     lines += ["rule link", "  command = $cxx $in $flags -o $out"]
     for unit, (source, flags) in _units().items():
-        lines.append(f"build {unit}.o: compile {_path(sources() / source)}")
-        lines.append(f"  flags = {_quoted([*_FLAGS, *flags, *(headers if unit == 'binding' else [])])}")
+        lines.append(f"build {unit}.o: compile {as_input(sources() / source)}")
+        lines.append(f"  flags = {quoted([*_FLAGS, *flags, *(header_flags() if unit == 'binding' else [])])}")
     lines.append(f"build {file}: link {' '.join(f'{unit}.o' for unit in _units())}")
-    lines.append(f"  flags = {_quoted(['-L' + str(root / 'lib'), *_link_flags()])}")
+    lines.append(f"  flags = {quoted([*library_flags(), *_link_flags()])}")
     return "\n".join(lines) + "\n"
 
 
-def _quoted(words: list[str]) -> str:
+def header_flags() -> list[str]:
+    """Return the flags that find PyTorch's headers."""
+    root = Path(torch.__file__).parent
+    # the headers put their own path into error messages; a library must not depend on where PyTorch was installed
+    return ["-isystem", str(root / "include"), f"-fmacro-prefix-map={root}=torch"]
+
+
+def library_flags() -> list[str]:
+    """Return the flag that finds PyTorch's libraries."""
+    return ["-L" + str(Path(torch.__file__).parent / "lib")]
+
+
+def quoted(words: list[str]) -> str:
+    """Return a command line for a ninja file."""
     return shlex.join(words).replace("$", "$$")
 
 
-def _path(path: Path) -> str:
+def as_input(path: Path) -> str:
     """Return a path for the build line of a ninja file, which the command line quotes by itself."""
     return str(path).replace("$", "$$").replace(" ", "$ ").replace(":", "$:")
 
@@ -230,28 +294,48 @@ def _private(folder: Path) -> bool:
     return status.st_uid in (os.getuid(), 0) and not status.st_mode & stat.S_IWOTH
 
 
-def _version(command: list[str]) -> str:
+def version(command: list[str]) -> str:
+    """Return the line by which a compiler names itself: the first, or that of nvcc with its release."""
     result = subprocess.run([*command, "--version"], capture_output=True, text=True)
-    return (result.stdout or shlex.join(command)).splitlines()[0]
+    lines = (result.stdout or shlex.join(command)).splitlines()
+    return next((line for line in lines if "release " in line), lines[0])
 
 
 def doctor() -> str:
     """Return what runs the operator, what it was built from and where, and what is missing."""
+    from sslpdl.ops import build_cuda
     from sslpdl.ops.library import ACTIVE
+    from sslpdl.ops.linear import route
 
+    linear = "oneDNN" if route() else "PyTorch's own"
     command, runner = compiler(), ninja()
     lines = [f"operator          {ACTIVE.backend}" + (f": {ACTIVE.reason}" if ACTIVE.reason else "")]
     if ACTIVE.path is not None:
         lines += [f"instructions      {ACTIVE.instructions}", f"library           {ACTIVE.path}"]
-        with suppress(OSError, ValueError, KeyError):
-            record = json.loads(ACTIVE.path.with_suffix(".json").read_text())
-            lines.append(f"built with        {record['compiler']} in {record['seconds']:.1f} s")
+        lines += built_with(ACTIVE.path)
     lines += [
         f"sources           {sources()}",
-        f"compiler          {_version(command) if command else 'missing: install g++ or clang++'}",
+        f"compiler          {version(command) if command else 'missing: install g++ or clang++'}",
         f"ninja             {runner or 'missing: pip install ninja'}",
-        f"PyTorch           {torch.__version__}, {torch.get_num_threads()} threads",
-        f"CUDA              {'available' if torch.cuda.is_available() else 'not available'}",
+        f"PyTorch           {torch.__version__}, {_threads()}",
+        f"linear layers     {linear} ({route().reason})",
+        *build_cuda.doctor(ACTIVE.cuda, ACTIVE.cuda_reason),
         f"Python            {platform.python_version()} on {platform.system()} {platform.machine()}",
     ]
     return "\n".join(lines)
+
+
+def _threads() -> str:
+    # the kernel's threads are PyTorch's own
+    facts = torch.__config__.parallel_info()
+    if not any(f"parallel backend: {kind}" in facts for kind in ("OpenMP", "native thread pool")):
+        return "built without threads: everything is serial"
+    return f"{torch.get_num_threads()} threads"
+
+
+def built_with(path: Path) -> list[str]:
+    """Return the line that says what built this library, if there is a record of it."""
+    with suppress(OSError, ValueError, KeyError):
+        record = json.loads(path.with_suffix(".json").read_text())
+        return [f"built with        {record['compiler']} in {record['seconds']:.1f} s"]
+    return []

@@ -36,7 +36,12 @@ def deform_conv(
     with ``centre = dilation * (kernel_size - 1) // 2``. Offsets are in pixels, (x, y) for each point; points go down
     the columns of the window one after the other. A NaN or infinite offset and a NaN modulation give NaN, as
     does a NaN pixel within reach of a point. On a whole pixel the derivative to the right is taken. The CPU kernel
-    gives the same bits for any number of threads.
+    gives the same bits for any number of threads. On a GPU the gradient of the image is added up in any order, unless
+    ``torch.use_deterministic_algorithms`` asks for the same bits every time; then an infinite gradient becomes NaN
+    there.
+
+    float16 and bfloat16 are stored as such and computed in float32. If the three tensors differ in type, on a GPU also
+    under autocast, the widest counts.
 
     Parameters
     ----------
@@ -83,10 +88,10 @@ def deform_conv(
     window = Window.of(kernel_size, stride=stride, padding=padding, dilation=dilation, remove_center=remove_center)
     _check(value, offset, modulation, window, groups)
     scale = float(offset_scale)
-    if not _compiled(value, window):
+    if not _compiled(value, window, groups):
         return deform_conv_reference(value, offset, modulation, window, groups=groups, scale=scale, softmax=softmax)
+    # one type for all three; bfloat16 and float16 are stored as such and computed in float32
     dtype = torch.promote_types(torch.promote_types(value.dtype, offset.dtype), modulation.dtype)
-    dtype = torch.promote_types(dtype, torch.float32)  # half precision is computed in float32
     result: Tensor = torch.ops.sslpdl.deform_conv.default(
         value.to(dtype),
         offset.to(dtype),
@@ -103,16 +108,27 @@ def deform_conv(
     return result.to(value.dtype)
 
 
-def _compiled(value: Tensor, window: Window) -> bool:
-    """Whether the compiled kernel takes this: on the CPU, up to 512 points, places of an image as 32-bit integers."""
+def _compiled(value: Tensor, window: Window, groups: int) -> bool:
+    """Whether a compiled kernel takes this: there is one for the device, and it can count so far."""
     height, width, channels = value.shape[1:]
-    fits = window.points <= 512 and max(height, width) < 2**22 and height * width * channels < 2**31
-    return ACTIVE.backend == "cpu" and value.device.type in ("cpu", "meta") and fits
+    if max(height, width) >= 2**22:
+        return False
+    if value.device.type == "cuda":
+        rows, columns = window.output_size(height, width)
+        small = (height + 4) * (width + 4) < 2**31 and rows * columns * groups < 2**27 and max(rows, columns) < 2**22
+        return ACTIVE.backend == "cuda" and small and max(window.kernel) <= 64
+    fits = window.points <= 512 and height * width * channels < 2**31
+    return ACTIVE.backend != "reference" and value.device.type in ("cpu", "meta") and fits
 
 
 def _check(value: Tensor, offset: Tensor, modulation: Tensor, window: Window, groups: int) -> None:
     if value.dim() != 4 or groups < 1 or value.shape[3] % groups:
         raise ValueError(f"value must be (N, H, W, C) with C a multiple of {groups} groups, got {tuple(value.shape)}")
+    if value.device != offset.device or value.device != modulation.device:
+        raise ValueError(
+            f"value, offset and modulation must be on one device, got {value.device}, {offset.device} and "
+            f"{modulation.device}"
+        )
     batch, height, width, _ = value.shape
     rows, columns = window.output_size(height, width)
     expected = (batch, rows, columns, groups * window.points)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sslpdl.errors import BuildError
-from sslpdl.ops import build
+from sslpdl.ops import build, build_cuda
 
 __all__ = ["ACTIVE", "Active"]
 
@@ -22,12 +24,18 @@ Backend = Literal["cpu", "cuda", "reference"]
 
 @dataclass(frozen=True)
 class Active:
-    """What runs the operator: backend, library file, instruction set, and why it is the reference if it is."""
+    """What runs the operator: backend, library file, instruction set, and why it is the reference if it is.
+
+    With the backend "cuda" there is a second library for tensors on a GPU; `cuda_reason` says why there is none where
+    PyTorch sees a GPU.
+    """
 
     backend: Backend
     path: Path | None = None
     instructions: str = ""
     reason: str = ""
+    cuda: Path | None = None
+    cuda_reason: str = ""
 
 
 def _activate() -> Active:
@@ -36,12 +44,12 @@ def _activate() -> Active:
         raise BuildError(f"SSLPDL_OPS is {wanted!r}, set it to reference, cpu or cuda")
     if wanted == "reference":
         return Active("reference", reason="asked for by SSLPDL_OPS")
-    if wanted == "cuda":
-        raise BuildError("SSLPDL_OPS asks for the CUDA kernel, which this version does not have")
+    if wanted == "cuda" and torch.version.cuda is None:
+        raise BuildError("SSLPDL_OPS asks for the CUDA kernel, but this PyTorch has no CUDA, install one that has")
     try:
-        path = _load()
+        path = _load(build.library)
     except BuildError as error:
-        if wanted == "cpu":
+        if wanted in ("cpu", "cuda"):
             raise
         warnings.warn(
             f"the deformable convolution runs in plain PyTorch, twenty to fifty times slower: {error}",
@@ -52,11 +60,29 @@ def _activate() -> Active:
     _register()
     describe = ctypes.CDLL(str(path)).sslpdl_dcnv3_instructions
     describe.restype = ctypes.c_char_p
-    return Active("cpu", path=path, instructions=describe().decode())
+    return _with_cuda(Active("cpu", path=path, instructions=describe().decode()), wanted)
 
 
-def _load() -> Path:
-    path = build.library()
+def _with_cuda(active: Active, wanted: str) -> Active:
+    """Load the CUDA kernel as well, if there is a GPU or it is asked for."""
+    # counting GPUs does not start CUDA, and where there is none no compiler is looked for
+    if wanted == "cpu" or (wanted != "cuda" and not (torch.version.cuda and torch.cuda.device_count())):
+        return active
+    try:
+        return replace(active, backend="cuda", cuda=_load(build_cuda.library))
+    except BuildError as error:
+        if wanted == "cuda":
+            raise
+        warnings.warn(
+            f"on a GPU the deformable convolution runs in plain PyTorch, many times slower: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return replace(active, cuda_reason=str(error))
+
+
+def _load(library: Callable[[], Path]) -> Path:
+    path = library()
     try:
         torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
     except OSError as error:
@@ -66,12 +92,33 @@ def _load() -> Path:
     return path
 
 
+# registrations last as long as this object
+_AUTOCAST = torch.library.Library("sslpdl", "IMPL", "AutocastCUDA")  # type: ignore[no-untyped-call]
+
+
 def _register() -> None:
     for operator, shapes in (("deform_conv", _result_shape), ("deform_conv_backward", _gradient_shapes)):
         torch.library.register_fake(f"sslpdl::{operator}", shapes)
         torch.library.register_autocast(f"sslpdl::{operator}", "cpu", torch.float32)
+        promoted = _in_widest_type(getattr(torch.ops.sslpdl, operator).default)
+        _AUTOCAST.impl(operator, promoted)  # type: ignore[no-untyped-call]
     torch.library.register_autograd("sslpdl::deform_conv", _backward, setup_context=_remember)
     torch.library.register_vmap("sslpdl::deform_conv", _batched)
+
+
+def _in_widest_type(operator: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what CUDA autocast calls: half precision stays, since its arithmetic is float32 in the kernel.
+
+    Where the types differ nothing is narrowed; that is autocast's rule for functions of several tensors.
+    """
+
+    def promoted(*arguments: Any) -> Any:
+        types = [argument.dtype for argument in arguments if isinstance(argument, Tensor)]
+        widest = reduce(torch.promote_types, types)
+        with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCUDA)):
+            return operator(*(item.to(widest) if isinstance(item, Tensor) else item for item in arguments))
+
+    return promoted
 
 
 def _result_shape(value: Tensor, offset: Tensor, modulation: Tensor, *_: Any) -> Tensor:
@@ -90,7 +137,9 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    gradients = torch.ops.sslpdl.deform_conv_backward.default(gradient, *ctx.saved_tensors, *ctx.arguments)
+    gradients = torch.ops.sslpdl.deform_conv_backward.default(
+        gradient, *ctx.saved_tensors, *ctx.arguments, torch.are_deterministic_algorithms_enabled()
+    )
     return (*gradients, *(None for _ in ctx.arguments))
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslpdl.ops.functional import deform_conv
+from sslpdl.ops.linear import Linear
 from sslpdl.ops.window import Window
 
 __all__ = ["DCNv3"]
@@ -98,10 +99,10 @@ class DCNv3(nn.Module):
             channels, channels, self.dw_kernel_size, padding=(self.dw_kernel_size - 1) // 2, groups=channels
         )
         self.dw_conv = nn.Sequential(depthwise, _normalisation(norm_layer, channels), _activation(act_layer))
-        self.offset = nn.Linear(channels, points * 2)
-        self.mask = nn.Linear(channels, points)
-        self.input_proj = nn.Linear(channels, channels)
-        self.output_proj = nn.Linear(channels, channels)
+        self.offset = Linear(channels, points * 2)
+        self.mask = Linear(channels, points)
+        self.input_proj = Linear(channels, channels)
+        self.output_proj = Linear(channels, channels)
         if center_feature_scale:
             self.center_feature_scale_proj_weight = nn.Parameter(torch.zeros(group, channels))
             self.center_feature_scale_proj_bias = nn.Parameter(torch.zeros(group))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sslpdl.plots.palettes import PALETTES, PROBABILITY, RAIN, RAIN_SAFE, Palette, palette
 
 if TYPE_CHECKING:
+    from sslpdl.plots.calibration_of_twin import twin_figure
     from sslpdl.plots.curves import economic_value, fractions_skill, precision_recall, roc
     from sslpdl.plots.density_labels import label_curves
     from sslpdl.plots.diagrams import (
@@ -43,9 +44,10 @@ _WHERE = {
     "reliability_by_lead": "diagrams",
     "roc": "curves",
     "score_by_hour": "diagrams",
-    "score_by_region": "diagrams",
     "score_by_lead": "diagrams",
+    "score_by_region": "diagrams",
     "time_label": "maps",
+    "twin_figure": "calibration_of_twin",
 }
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "score_by_lead",
     "score_by_region",
     "time_label",
+    "twin_figure",
 ]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sslpdl import twin
 from sslpdl.archive import Statistics, open_archive, pairs, statistics
 from sslpdl.channels import CHANNELS
 from sslpdl.errors import ConfigError
@@ -23,7 +24,7 @@ from sslpdl.training.splits import HELD_OUT, Split, split
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Prepared", "automatic_split", "prepare"]
+__all__ = ["Prepared", "automatic_split", "open_source", "prepare"]
 
 # samples behind mean and deviation: their error is far below that of any other choice
 _STATISTICS_SAMPLES = 400
@@ -83,7 +84,7 @@ def prepare(
     Parameters
     ----------
     path : path
-        The archive.
+        The archive, or the address of a stream of the twin.
     config : DataConfig
         Split, channels, lead times.
     needs_rain : bool
@@ -96,7 +97,7 @@ def prepare(
     ArchiveError, ConfigError
         If the archive cannot be used or does not hold what the settings ask for.
     """
-    archive = open_archive(path)
+    archive = open_source(path)
     archive = archive.isel(lead_time=_lead_positions(archive, config.lead_time))
     index = _paired(archive) if needs_rain else _everything(archive)
     divided = split(index.init_time, index.valid_time, train=config.train, validation=config.validation)
@@ -120,8 +121,14 @@ def prepare(
         rain_window=window,
         grid=Grid.from_dataset(archive).name,
         purged=divided.purged,
-        source={name: archive.attrs.get(name, "") for name in ("title", "source", "synthetic")},
+        source={name: archive.attrs.get(name, "") for name in ("title", "source", "synthetic")}
+        | {"twin_version": twin.version_of(archive.attrs)},
     )
+
+
+def open_source(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Open an archive, or runs of the twin that are made while they are read: see `sslpdl.twin.open_stream`."""
+    return twin.open_stream(path) if twin.is_stream(path) else open_archive(path)
 
 
 def automatic_split(path: str | os.PathLike[str]) -> DataConfig:
@@ -129,7 +136,7 @@ def automatic_split(path: str | os.PathLike[str]) -> DataConfig:
 
     Runs that touch August 2022 are left out, and an archive of fewer than four runs has no validation split.
     """
-    archive = open_archive(path)
+    archive = open_source(path)
     runs = archive["init_time"].values
     start, end = HELD_OUT
     last = np.timedelta64(int(archive["lead_time"].values.max(initial=0)), "h")

@@ -18,6 +18,7 @@ from sslpdl.training.config import FinetuneConfig, PretrainConfig, load_config
 from sslpdl.training.data import Endless, loader
 from sslpdl.training.prepare import Prepared, automatic_split, prepare
 from sslpdl.training.workshop import Workshop
+from sslpdl.twin import warn_of_another_version
 
 if TYPE_CHECKING:
     from sslpdl.training.modules import Finetuning, Pretraining
@@ -168,6 +169,7 @@ def _architecture(settings: PretrainConfig | FinetuneConfig, data: Prepared, *, 
 
 def _take_over(network: SSLPDL, start: TrainedModel, settings: FinetuneConfig, data: Prepared) -> None:
     """Copy the pre-trained encoder, refusing one that does not fit."""
+    warn_of_another_version(start.provenance.get("archive", {}), data.source["twin_version"])
     if start.log_rain != settings.data.log_rain or not np.isclose(start.rain_window, data.rain_window):
         raise ModelError(
             f"the pre-trained model has log_rain {start.log_rain} and a rain window of {start.rain_window:g} h, "

@@ -11,15 +11,15 @@ from sslpdl.channels import CANONICAL
 from sslpdl.errors import ConfigError
 from sslpdl.grid import KOREA_5KM
 from sslpdl.twin.forecast_errors import Run
-from sslpdl.twin.mesoscale import realise, spectra
+from sslpdl.twin.mesoscale import Mesoscale, realise, spectra
 from sslpdl.twin.noise import Field, Time, hour_of
-from sslpdl.twin.rain import RAIN, RainParameters, forecast_rain, true_rain
-from sslpdl.twin.season import TwinConfig, season, season_hour
-from sslpdl.twin.state import atmosphere, channels
-from sslpdl.twin.terrain import domain
-from sslpdl.twin.weather import weather
+from sslpdl.twin.rain import RAIN, RainParameters, driver, forecast_rain, true_rain
+from sslpdl.twin.season import Season, TwinConfig, season, season_hour
+from sslpdl.twin.state import State, atmosphere, channels
+from sslpdl.twin.terrain import domain, shifted_inner
+from sslpdl.twin.weather import Weather, weather
 
-__all__ = ["forecast", "truth", "truth_rain"]
+__all__ = ["forecast", "forecast_and_driver", "truth", "truth_rain"]
 
 _DEFAULT = TwinConfig()
 
@@ -48,17 +48,19 @@ def truth(valid_time: Time, config: TwinConfig = _DEFAULT, *, parameters: RainPa
         If the time is no whole hour or outside the summer.
     """
     year, hours = season_hour(valid_time)
-    summer, place = season(config, year), domain()
+    state, rain = _true(season(config, year), hours, parameters)
+    return channels(state, rain, domain())
+
+
+def _true(summer: Season, hours: int, parameters: RainParameters) -> tuple[State, Field]:
     large, small = weather(summer, hours), realise(summer, hours, spectra(summer, hours))
-    state = atmosphere(large, small, place)
-    return channels(state, true_rain(summer, hours, state, small, large, parameters), place)
+    state = atmosphere(large, small, domain())
+    return state, true_rain(summer, hours, state, small, large, parameters)
 
 
 @lru_cache(maxsize=256)
 def _cached_rain(year: int, hours: int, config: TwinConfig, parameters: RainParameters) -> Field:
-    summer = season(config, year)
-    large, small = weather(summer, hours), realise(summer, hours, spectra(summer, hours))
-    rain = true_rain(summer, hours, atmosphere(large, small, domain()), small, large, parameters)
+    rain = _true(season(config, year), hours, parameters)[1]
     rain.setflags(write=False)
     return rain
 
@@ -103,15 +105,40 @@ def forecast(
     leads = [int(lead) for lead in np.atleast_1d(lead_time)]
     if not leads or min(leads) < 0:
         raise ConfigError(f"The twin's lead times are {leads}; they must be whole hours from 0.")
+    out = np.empty((len(leads), len(CANONICAL), *KOREA_5KM.shape), np.float32)
+    for number, run in enumerate(_runs(init_time, leads, config)):
+        out[number] = _fields(run, *_parts(run), parameters)
+    return out
+
+
+def forecast_and_driver(
+    init_time: Time, lead_time: int, config: TwinConfig = _DEFAULT, *, parameters: RainParameters = RAIN
+) -> tuple[Field, Field]:
+    """Return one lead time of a run (channel, y, x), and what drives its rain before its errors of rain (2, y, x).
+
+    The first driver is what the channels show, the second adds what they do not.  Errors as in :func:`forecast`.
+    """
+    (run,) = _runs(init_time, [lead_time], config)
+    large, small, state = _parts(run)
+    shown, whole = state.driver, driver(state, small, large, parameters)
+    drivers = np.stack([shifted_inner(part + state.ground, 0, 0) for part in (shown, whole)])
+    return _fields(run, large, small, state, parameters), drivers
+
+
+def _runs(init_time: Time, leads: Sequence[int], config: TwinConfig) -> list[Run]:
     year, start = season_hour(init_time)
     begin = hour_of(init_time)
     season_hour(begin + np.timedelta64(max(leads), "h"))  # refuses a run that leaves the season
-    init = int(begin.astype(int))
-    summer, place = season(config, year), domain(coarse=True)
-    out = np.empty((len(leads), len(CANONICAL), *KOREA_5KM.shape), np.float32)
-    for number, lead in enumerate(leads):
-        run = Run(summer, init=init, hours=start + lead, lead=lead)
-        large, small = run.weather(), run.mesoscale()
-        state = atmosphere(large, small, place)
-        out[number] = channels(state, forecast_rain(run, state, small, large, parameters), place)
-    return out
+    init, summer = int(begin.astype(int)), season(config, year)
+    return [Run(summer, init=init, hours=start + lead, lead=lead) for lead in leads]
+
+
+def _parts(run: Run) -> tuple[Weather, Mesoscale, State]:
+    large, small = run.weather(), run.mesoscale()
+    return large, small, atmosphere(large, small, domain(coarse=True))
+
+
+def _fields(run: Run, large: Weather, small: Mesoscale, state: State, parameters: RainParameters) -> Field:
+    """Return the channels (channel, y, x) of a run at one lead time."""
+    rain = forecast_rain(run, state, small, large, parameters)
+    return channels(state, rain, domain(coarse=True))

@@ -7,13 +7,34 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammainc
 
 from sslpdl.twin.noise import Field
 
-__all__ = ["CUTS", "Moments", "Table", "folding_time", "peak_distance", "ring_mean", "slope", "tapered"]
+__all__ = [
+    "CUTS",
+    "RAIN_EDGES",
+    "Ceiling",
+    "Gamma",
+    "Moments",
+    "Table",
+    "folding_time",
+    "gamma_body",
+    "peak_distance",
+    "ring_mean",
+    "slope",
+    "tapered",
+]
 
 CUTS = {0.1: np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2]), 10.0: np.array([1, 2, 3, 4, 6, 8, 10, 14, 20])}
 """Forecast thresholds in mm that are tried for each observed one."""
+
+RAIN_EDGES = 0.1 * 10 ** (np.arange(34) / 10)
+"""Edges in mm/h of the classes in which hourly rain is counted: ten a decade from 0.1 to 200."""
+
+_BODY = int(np.searchsorted(RAIN_EDGES, 20)) - 1  # the last edge below 20 mm/h: 19.95
+
+_DRIVER_EDGES = np.arange(-10, 12, 0.02)
 
 
 @dataclass
@@ -59,6 +80,10 @@ class Table:
         hits, alarms, misses = self.counts[list(groups)].sum(axis=0).T
         bias: npt.NDArray[np.float64] = (hits + alarms) / np.maximum(hits + misses, 1)
         return bias
+
+    def csi_by_group(self) -> npt.NDArray[np.float64]:
+        """Return the CSI of each lead group at the observed threshold."""
+        return np.array([self.csi([group])[self.row] for group in range(len(self.counts))])
 
     def mapped(self, groups: Sequence[int]) -> float:
         """Return the CSI at the forecast threshold that is exceeded as often as the observed one, by interpolation."""
@@ -106,9 +131,75 @@ def folding_time(lags: npt.NDArray[np.float64]) -> float:
 
 
 def peak_distance(cross: npt.NDArray[np.float64]) -> float:
-    """Return the distance in cells from no shift to the maximum of a circular cross-correlation."""
-    row, column = divmod(int(np.argmax(cross)), cross.shape[1])
-    wrapped = [
-        index if index <= size // 2 else index - size for index, size in zip((row, column), cross.shape, strict=True)
-    ]
-    return float(np.hypot(wrapped[0], wrapped[1]))
+    """Return the distance in cells from no shift to the maximum of a circular cross-correlation, to parts of a cell."""
+    place = np.unravel_index(int(np.argmax(cross)), cross.shape)
+    shifts = []
+    for axis, (index, size) in enumerate(zip(place, cross.shape, strict=True)):
+        line = np.take(np.moveaxis(cross, axis, 0)[:, place[1 - axis]], (index - 1, index, index + 1), mode="wrap")
+        # the top of the parabola through the maximum and its neighbours
+        part = 0.5 * (line[0] - line[2]) / (line[0] - 2 * line[1] + line[2])
+        shifts.append((index if index <= size // 2 else index - size) + part)
+    return float(np.hypot(*shifts))
+
+
+@dataclass
+class Ceiling:
+    """The CSI that thresholding a driver of rain can reach, the best threshold found afterwards."""
+
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, _DRIVER_EDGES.size + 1), np.int64))
+
+    def add(self, driver: Field, event: npt.NDArray[np.bool_]) -> None:
+        """Count where the driver lies, apart for cells with and without the event."""
+        bins = np.digitize(driver, _DRIVER_EDGES)
+        for row, chosen in enumerate((~event, event)):
+            self.counts[row] += np.bincount(bins[chosen], minlength=self.counts.shape[1])
+
+    def csi(self) -> float:
+        """Return the best CSI."""
+        alarms, hits = np.cumsum(self.counts[:, ::-1], axis=1)
+        return float(np.max(hits / np.maximum(alarms + self.counts[1].sum(), 1)))
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """A gamma distribution fitted to the body of hourly rain, and how far the rain is from it.
+
+    Attributes
+    ----------
+    shape, scale : float
+        Of the distribution, the scale in mm/h; fitted by maximum likelihood to the counts from 0.1 to 20 mm/h alone.
+    distance : float
+        Largest difference of the cumulative shares within that body (the statistic of Kolmogorov and Smirnov).
+    tail : float
+        Times that rain of at least 50 mm/h is more frequent than the distribution has it.
+    """
+
+    shape: float
+    scale: float
+    distance: float
+    tail: float
+
+    def shares(self) -> npt.NDArray[np.float64]:
+        """Return the share of each class of :data:`RAIN_EDGES` in units of the body's."""
+        below = gammainc(self.shape, RAIN_EDGES / self.scale)
+        found: npt.NDArray[np.float64] = np.diff(below) / (below[_BODY] - below[0])
+        return found
+
+
+def gamma_body(counts: npt.NDArray[np.int64]) -> Gamma:
+    """Fit a gamma distribution to wet cells counted between :data:`RAIN_EDGES`."""
+    from scipy.optimize import minimize
+
+    inside = counts[:_BODY] / counts[:_BODY].sum()
+
+    def fitted(logs: npt.NDArray[np.float64]) -> Gamma:
+        return Gamma(float(np.exp(logs[0])), float(np.exp(logs[1])), np.nan, np.nan)
+
+    def surprise(logs: npt.NDArray[np.float64]) -> float:
+        return -float(np.sum(inside * np.log(fitted(logs).shares()[:_BODY] + 1e-300)))
+
+    best = fitted(minimize(surprise, [-0.5, 1.0], method="Nelder-Mead").x)
+    distance = np.max(np.abs(np.cumsum(inside - best.shares()[:_BODY])))
+    heavy = RAIN_EDGES[:-1] >= 50
+    tail = counts[heavy].sum() / counts[:_BODY].sum() / best.shares()[heavy].sum()
+    return Gamma(best.shape, best.scale, float(distance), float(tail))

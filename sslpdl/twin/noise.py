@@ -31,7 +31,10 @@ __all__ = [
 ]
 
 VERSION = 1
-"""Version of the twin; the same version, seed and time give the same weather.  Any change of the figures raises it."""
+"""Version of the twin, frozen: the same version, seed and time give the same weather and the same forecast of it.
+
+Any change of the figures raises it.  It enters every random number and stands in every archive.
+"""
 
 Field = npt.NDArray[np.floating[Any]]
 """Values at the cells of a grid; float32, though NumPy's types do not follow it through every operation."""
@@ -140,8 +143,10 @@ def generator(key: Key, stream: Stream, *, init: int = 0, band: int = 0, knot: i
     -----
     The address is a tuple of fixed length: sums of seeds collide, and so do tuples that differ in trailing zeros.
     """
-    entropy = (VERSION, key.seed, key.year, int(stream), init, band, knot + _KNOT_OFFSET)
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
+    seed = (key.seed,) if key.seed < 1 << 32 else (key.seed & 0xFFFFFFFF, key.seed >> 32)
+    # in words of 32 bits, as SeedSequence would cut a tuple, only that it takes twice as long over it
+    words = np.array((VERSION, *seed, key.year, stream, init, band, knot + _KNOT_OFFSET), np.uint32)
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words)))
 
 
 @lru_cache(maxsize=16384)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -11,40 +12,33 @@ from scipy.ndimage import uniform_filter
 
 from sslpdl.channels import CANONICAL
 from sslpdl.grid import KOREA_5KM
-from sslpdl.twin.generate import forecast, truth, truth_rain
-from sslpdl.twin.measures import CUTS, Moments, Table, folding_time, peak_distance, ring_mean, slope, tapered
+from sslpdl.twin.generate import forecast, forecast_and_driver, truth, truth_rain
+from sslpdl.twin.measures import (
+    CUTS,
+    RAIN_EDGES,
+    Ceiling,
+    Moments,
+    Table,
+    folding_time,
+    gamma_body,
+    peak_distance,
+    ring_mean,
+    slope,
+    tapered,
+)
 from sslpdl.twin.noise import Field
 from sslpdl.twin.rain import RAIN, RainParameters
-from sslpdl.twin.season import TwinConfig
+from sslpdl.twin.sampling import Sample, calibration_samples
+from sslpdl.twin.season import CASES, TwinConfig
 from sslpdl.twin.state import moisture_flux_convergence, specific_humidity
+from sslpdl.twin.targets import TwinStatistics
 from sslpdl.twin.terrain import domain, shifted_inner
 
-__all__ = ["TARGETS", "samples", "statistics"]
+__all__ = ["statistics"]
 
-TARGETS: dict[str, tuple[float, float]] = {
-    "wet share": (0.08, 0.18),
-    "heavy share": (0.005, 0.010),
-    "CSI 0.1, leads 6-30": (0.25, 0.35),
-    "CSI 10, leads 6-30": (0.04, 0.09),
-    "frequency bias 0.1": (1.1, 1.5),
-    "frequency bias 10": (0.6, 1.2),
-    "geostrophic correlation u": (0.9, 1.0),
-    "geostrophic correlation v": (0.9, 1.0),
-    "thickness-temperature correlation": (0.9, 1.0),
-    "MFC850 less rain correlation": (0.0, 1.0),
-    "truth spectral slope 20-200 km": (-3.0, -1.5),
-    "forecast less truth slope 12-30 km": (-20.0, -0.2),
-    "rain e-folding time (h)": (1.0, 3.0),
-    "mean displacement (cells)": (0.0, 1.0),
-    "quantile-mapping gain CSI 0.1": (-1.0, 0.10),
-    "quantile-mapping gain CSI 10": (-1.0, 0.10),
-}
-"""Ranges that the twin is calibrated to; see :func:`statistics`."""
-
-_HEIGHT, _TOP, _BOTTOM, _U, _V, _RH, _T, _T_TOP, _U_TOP, _V_TOP, _RAIN = (
+_TOP, _BOTTOM, _U, _V, _RH, _T, _T_TOP, _U_TOP, _V_TOP, _RAIN = (
     CANONICAL.index(name)
     for name in (
-        "gph_500",
         "gph_500",
         "gph_850",
         "u_850",
@@ -58,119 +52,138 @@ _HEIGHT, _TOP, _BOTTOM, _U, _V, _RH, _T, _T_TOP, _U_TOP, _V_TOP, _RAIN = (
     )
 )
 _LEAD_GROUPS = ((6, 12), (13, 20), (21, 30), (31, 50), (51, 72))
-
-
-def samples(
-    n: int, *, seed: int = 0, years: Sequence[int] = (2019, 2020, 2021, 2022, 2023)
-) -> list[tuple[np.datetime64, int]]:
-    """Return a fixed list of ``n`` runs and lead times over all seasons; three quarters have leads of 6 to 30 hours.
-
-    Returns
-    -------
-    list of (init_time, lead)
-        Runs of 00 and 12 UTC from June to September.
-    """
-    random = np.random.default_rng([20190601, seed])
-    found: list[tuple[np.datetime64, int]] = []
-    for number in range(n):
-        year = years[number % len(years)]
-        init = np.datetime64(f"{year}-06-01T00", "h") + np.timedelta64(12 * int(random.integers(0, 244)), "h")
-        lead = int(random.integers(6, 31) if number % 4 else random.integers(31, 73))
-        found.append((init, lead))
-    return found
+_NEAR = (0, 1, 2)
+_LEADS, _HOURS = (6, 18, 30, 66), 100  # lead times of the same hours, and how many hours
+_DRIVERS = ("as the channels show it", "with what they do not show")
+_CASE = "front case, largest hour (mm/h)"
 
 
 def statistics(
-    n: int = 500,
     *,
     config: TwinConfig | None = None,
     parameters: RainParameters = RAIN,
-    mask: npt.NDArray[np.bool_] | None = None,
-    sample: Sequence[tuple[np.datetime64, int]] | None = None,
-) -> dict[str, float]:
-    """Return the twin's statistics over ``n`` fixed samples, under the names of :data:`TARGETS` and a few more.
+    sample: Sequence[Sample] | None = None,
+) -> TwinStatistics:
+    """Return the twin's statistics over the fixed list of 500 samples, each beside its target.
 
     Parameters
     ----------
-    n : int
-        Number of (run, lead time) pairs from :func:`samples`.  The wettest tenth of the maps holds two fifths of the
-        heavy rain: few samples give uncertain figures.
     config, parameters
         Which twin.
-    mask : ndarray of bool, optional
-        Cells (y, x) for shares, CSI, bias and rain correlations; all cells by default.
-    sample : sequence, optional
-        Other pairs than those of :func:`samples`.
+    sample : sequence of (init_time, lead), optional
+        Other samples than :func:`calibration_samples`.  The wettest tenth of the maps holds two fifths of the heavy
+        rain: few samples give uncertain figures.
 
     Returns
     -------
-    dict of str to float
-        Among others: shares of cells with at least 0.1 and 10 mm/h in the truth; CSI and frequency bias of the raw
-        forecast; correlation of geostrophic and true 500-hPa wind, of thickness and mean temperature, of rain and of
-        the 15-km mean of the forecast's moisture-flux convergence with true rain; logarithmic slopes of the ring-mean
-        power spectral density (two-dimensional density) of mm/h; time after which the correlation of hourly rain at a
-        point falls to 1/e; displacement of the maximum of the mean cross-correlation of forecast and true wet areas;
-        gain in CSI when the forecast threshold is exceeded as often as the observed one, as after quantile mapping.
+    TwinStatistics
+        By the names of :data:`TARGETS` and a few more, over all cells:
+
+        - shares of cells with at least 0.1 (wet) and 10 mm/h (heavy) in the truth; the gamma distribution of hourly
+          rain and the excess of its tail; the heaviest hour of the case ``august-2022``;
+        - slopes of the power spectral density of mm/h, as the mean of the two-dimensional density over rings (the
+          density integrated over rings has slopes larger by one), and how much steeper the forecast's is;
+        - the time after which the correlation of hourly rain at a point falls to 1/e;
+        - CSI and frequency bias of the raw forecast (of 32 mm/h over all leads), the fall of its CSI with lead time
+          over the same 100 hours, and the gain in CSI when the forecast threshold is exceeded as often as the observed
+          one, as after quantile mapping;
+        - the displacement of the maximum of the mean cross-correlation of forecast and true wet areas;
+        - correlation of geostrophic and actual 500-hPa wind, of the thickness and the mean temperature of the layer
+          500-850 hPa (truth, every fifth sample), of forecast rain and of the 15-km mean of the forecast's
+          moisture-flux convergence with true rain;
+        - oracles: the best CSI from thresholding what drives the forecast's rain, without the errors of its rain: as
+          far as the channels show it, and with what they do not show.
     """
     chosen = TwinConfig() if config is None else config
-    pairs = samples(n) if sample is None else list(sample)
-    sums = _Sums(np.ones(KOREA_5KM.shape, bool) if mask is None else mask)
-    for init, lead in pairs:
+    pairs = calibration_samples() if sample is None else sample
+    sums = _Sums()
+    for number, (init, lead) in enumerate(pairs):
         valid = init + np.timedelta64(lead, "h")
-        run = forecast(init, lead, chosen, parameters=parameters)[0]
-        sums.add(lead, run, truth_rain(valid, chosen, parameters=parameters))
-        if len(sums.maxima) % 5 == 0:
+        run, drivers = forecast_and_driver(init, lead, chosen, parameters=parameters)
+        sums.add(lead, run, drivers, truth_rain(valid, chosen, parameters=parameters))
+        if number % 5 == 4:
             state = truth(valid, chosen, parameters=parameters)
             sums.add_state(state)
             later = [truth_rain(valid + np.timedelta64(step, "h"), chosen, parameters=parameters) for step in (1, 2, 3)]
             sums.add_hours(state[_RAIN], later)
-    return sums.result()
+    skill = _skill_by_lead([init for init, _ in pairs[:_HOURS]], chosen, parameters)
+    figures = sums.figures() | _falls(skill) | {_CASE: _heaviest_hour(chosen.seed, parameters)}
+    return TwinStatistics(figures, sums.curves() | skill, len(pairs))
+
+
+def _skill_by_lead(
+    init_time: Sequence[np.datetime64], config: TwinConfig, parameters: RainParameters
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the CSI of runs of different age for the same hours, so that it is not the weather that makes it fall."""
+    tables = {cut: Table(cut, np.zeros((len(_LEADS), len(CUTS[cut]), 3), np.int64)) for cut in (0.1, 10.0)}
+    for init in init_time:
+        valid = init + np.timedelta64(_LEADS[0], "h")
+        rain = truth_rain(valid, config, parameters=parameters)
+        for number, lead in enumerate(_LEADS):
+            run = forecast(valid - np.timedelta64(lead, "h"), lead, config, parameters=parameters)[0]
+            for table in tables.values():
+                table.add(number, run[_RAIN], rain)
+    return {"lead": np.array(_LEADS, float)} | {f"CSI {cut:g}": table.csi_by_group() for cut, table in tables.items()}
+
+
+def _falls(skill: dict[str, npt.NDArray[np.float64]]) -> dict[str, float]:
+    return {
+        f"fall of {name}, {first} to {second} h": float(skill[name][number] - skill[name][number + 1])
+        for name in ("CSI 0.1", "CSI 10")
+        for number, (first, second) in enumerate(pairwise(_LEADS))
+    }
+
+
+def _heaviest_hour(seed: int, parameters: RainParameters) -> float:
+    """Return the most rain that a cell has in the two hours about the peak of the case."""
+    case, peak = TwinConfig(seed, CASES[0]), np.datetime64("2022-08-08T12", "h")
+    hours = (peak + np.timedelta64(hour, "h") for hour in (-1, 0, 1))
+    return max(float(truth_rain(hour, case, parameters=parameters).max()) for hour in hours)
 
 
 class _Sums:
     """Everything that is summed over the samples."""
 
-    def __init__(self, mask: npt.NDArray[np.bool_]) -> None:
-        self.mask = mask
+    def __init__(self) -> None:
         self.tables = {
             cut: Table(cut, np.zeros((len(_LEAD_GROUPS), len(CUTS[cut]), 3), np.int64)) for cut in (0.1, 10.0)
         }
         self.rain, self.convergence, self.wet_rain, self.wet_convergence = (Moments() for _ in range(4))
         self.wind_u, self.wind_v, self.thickness = (Moments() for _ in range(3))
         self.hours = [Moments() for _ in range(3)]
+        self.ceilings = {(kind, cut): Ceiling() for kind in _DRIVERS for cut in self.tables}
         self.wet, self.heavy, self.maxima = [], [], []  # type: list[float], list[float], list[float]
+        self.classes = np.zeros((2, len(RAIN_EDGES) - 1), np.int64)
         self.spectra = np.zeros((2, *KOREA_5KM.shape))
         self.cross = np.zeros(KOREA_5KM.shape)
 
-    def add(self, lead: int, run: Field, rain: Field) -> None:
-        mask = self.mask
+    def add(self, lead: int, run: Field, drivers: Field, rain: Field) -> None:
         group = next(number for number, (_, last) in enumerate(_LEAD_GROUPS) if lead <= last)
-        said, seen = run[_RAIN][mask], rain[mask]
-        for table in self.tables.values():
-            table.add(group, said, seen)
-        moisture = specific_humidity(run[_T], run[_RH], 850)
-        place = domain()
-        # back to the grid's axes, along which the differences are taken
-        cos, sin = shifted_inner(place.turn_cos, 0, 0), shifted_inner(place.turn_sin, 0, 0)
-        u, v = cos * run[_U] + sin * run[_V], cos * run[_V] - sin * run[_U]
-        convergence = uniform_filter(moisture_flux_convergence(moisture, u, v), 3)[mask]
-        self.rain.add(said, seen)
-        self.convergence.add(convergence, seen)
-        is_wet = (seen >= 0.1).astype(np.float32)
+        said = run[_RAIN]
+        for cut, table in self.tables.items():
+            table.add(group, said, rain)
+            if group in _NEAR:
+                for kind, driver in zip(_DRIVERS, drivers, strict=True):
+                    self.ceilings[kind, cut].add(driver, rain >= cut)
+        convergence = _convergence(run)
+        self.rain.add(said, rain)
+        self.convergence.add(convergence, rain)
+        is_wet = (rain >= 0.1).astype(np.float32)
         self.wet_rain.add(said, is_wet)
         self.wet_convergence.add(convergence, is_wet)
         self.wet.append(float(is_wet.mean()))
-        self.heavy.append(float((seen >= 10).mean()))
+        self.heavy.append(float((rain >= 10).mean()))
         self.maxima.append(float(rain.max()))
-        for number, field_ in enumerate((rain, run[_RAIN])):
+        for number, field_ in enumerate((rain, said)):
             self.spectra[number] += np.abs(fft.fft2(tapered(field_))) ** 2
-        areas = [fft.fft2((field_ >= 0.1) - (field_ >= 0.1).mean()) for field_ in (rain, run[_RAIN])]
+            self.classes[number] += np.histogram(field_, RAIN_EDGES)[0]
+        areas = [fft.fft2((field_ >= 0.1) - (field_ >= 0.1).mean()) for field_ in (rain, said)]
         self.cross += fft.ifft2(np.conj(areas[0]) * areas[1]).real
 
     def add_state(self, state: Field) -> None:
         place = domain()
-        east = np.gradient(state[_HEIGHT], 5.0, axis=1)
-        north = np.gradient(state[_HEIGHT], 5.0, axis=0)
+        east = np.gradient(state[_TOP], 5.0, axis=1)
+        north = np.gradient(state[_TOP], 5.0, axis=0)
         factor = shifted_inner(place.geostrophic, 0, 0)
         cos, sin = shifted_inner(place.turn_cos, 0, 0), shifted_inner(place.turn_sin, 0, 0)
         u, v = -factor * north, factor * east
@@ -182,18 +195,26 @@ class _Sums:
         for moments, other in zip(self.hours, later, strict=True):
             moments.add(rain, other)
 
-    def result(self) -> dict[str, float]:
-        near = (0, 1, 2)
-        small, large = self.tables[0.1], self.tables[10.0]
+    @property
+    def lags(self) -> npt.NDArray[np.float64]:
+        return np.array([1.0, *(moments.correlation() for moments in self.hours)])
+
+    def figures(self) -> dict[str, float]:
         truth_density, forecast_density = (ring_mean(spectrum) for spectrum in self.spectra)
-        lags = np.array([1.0, *(moments.correlation() for moments in self.hours)])
+        gamma = gamma_body(self.classes[0])
         out = {
             "wet share": float(np.mean(self.wet)),
             "heavy share": float(np.mean(self.heavy)),
-            "CSI 0.1, leads 6-30": float(small.csi(near)[small.row]),
-            "CSI 10, leads 6-30": float(large.csi(near)[large.row]),
-            "frequency bias 0.1": float(small.biases(near)[small.row]),
-            "frequency bias 10": float(large.biases(near)[large.row]),
+            "gamma shape of 0.1-20 mm/h": gamma.shape,
+            "gamma scale of 0.1-20 mm/h": gamma.scale,
+            "distance from that gamma": gamma.distance,
+            "rain of 50 mm/h over that gamma": gamma.tail,
+            "frequency bias 32, all leads": float(np.divide(*self.classes[::-1, RAIN_EDGES[:-1] > 30].sum(axis=1))),
+            "truth spectral slope 20-200 km": slope(truth_density, 20, 200),
+            "truth spectral slope, ring-integrated": slope(truth_density, 20, 200) + 1,
+            "forecast less truth slope 12-30 km": slope(forecast_density, 12, 30) - slope(truth_density, 12, 30),
+            "rain e-folding time (h)": folding_time(self.lags),
+            "mean displacement (cells)": peak_distance(self.cross),
             "geostrophic correlation u": self.wind_u.correlation(),
             "geostrophic correlation v": self.wind_v.correlation(),
             "thickness-temperature correlation": self.thickness.correlation(),
@@ -202,17 +223,56 @@ class _Sums:
             "MFC850 less rain correlation": self.convergence.correlation() - self.rain.correlation(),
             "wet area: rain correlation": self.wet_rain.correlation(),
             "wet area: MFC850 correlation": self.wet_convergence.correlation(),
-            "truth spectral slope 20-200 km": slope(truth_density, 20, 200),
-            "forecast less truth slope 12-30 km": slope(forecast_density, 12, 30) - slope(truth_density, 12, 30),
-            "rain e-folding time (h)": folding_time(lags),
-            "mean displacement (cells)": peak_distance(self.cross),
-            "quantile-mapping gain CSI 0.1": small.mapped(near) / float(small.csi(near)[small.row]) - 1,
-            "quantile-mapping gain CSI 10": large.mapped(near) / float(large.csi(near)[large.row]) - 1,
             "wet share, deviation between maps": float(np.std(self.wet)),
+            "heavy rain in the wettest tenth of maps": _largest_tenth(self.heavy),
             "map maximum, median (mm/h)": float(np.median(self.maxima)),
             "maps with 100 mm/h": float(np.mean(np.array(self.maxima) >= 100)),
         }
-        for number, (first, last) in enumerate(_LEAD_GROUPS):
-            for table, name in ((small, "0.1"), (large, "10")):
-                out[f"CSI {name}, leads {first}-{last}"] = float(table.csi([number])[table.row])
+        return out | self._scores()
+
+    def _scores(self) -> dict[str, float]:
+        out: dict[str, float] = {}
+        for cut, table in self.tables.items():
+            score = float(table.csi(_NEAR)[table.row])
+            out |= {
+                f"CSI {cut:g}, leads 6-30": score,
+                f"frequency bias {cut:g}": float(table.biases(_NEAR)[table.row]),
+                f"quantile-mapping gain CSI {cut:g}": table.mapped(_NEAR) / score - 1,
+            }
+            for number, (first, last) in enumerate(_LEAD_GROUPS):
+                out[f"CSI {cut:g}, leads {first}-{last}"] = float(table.csi([number])[table.row])
+            for kind in _DRIVERS:
+                out[f"oracle CSI {cut:g}, {kind}"] = self.ceilings[kind, cut].csi()
         return out
+
+    def curves(self) -> dict[str, npt.NDArray[np.float64]]:
+        density = [ring_mean(spectrum) for spectrum in self.spectra]
+        width = np.log(RAIN_EDGES[1] / RAIN_EDGES[0])
+        gamma = gamma_body(self.classes[0])
+        body = self.classes[0, RAIN_EDGES[1:] < 20].sum() / self.classes[0].sum()
+        return {
+            "wave number": density[0][0],
+            "truth density": density[0][1],
+            "forecast density": density[1][1],
+            "rain": np.sqrt(RAIN_EDGES[1:] * RAIN_EDGES[:-1]),
+            "truth share": self.classes[0] / self.classes[0].sum() / width,
+            "forecast share": self.classes[1] / self.classes[1].sum() / width,
+            "gamma share": gamma.shares() * body / width,
+            "lag": np.arange(4.0),
+            "correlation": self.lags,
+        }
+
+
+def _convergence(run: Field) -> Field:
+    """Return the 15-km mean of the moisture-flux convergence at 850 hPa of a run's channels."""
+    place = domain()
+    # back to the grid's axes, along which the differences are taken
+    cos, sin = shifted_inner(place.turn_cos, 0, 0), shifted_inner(place.turn_sin, 0, 0)
+    u, v = cos * run[_U] + sin * run[_V], cos * run[_V] - sin * run[_U]
+    smooth: Field = uniform_filter(moisture_flux_convergence(specific_humidity(run[_T], run[_RH], 850), u, v), 3)
+    return smooth
+
+
+def _largest_tenth(shares: Sequence[float]) -> float:
+    ordered = np.sort(shares)[::-1]
+    return float(ordered[: max(1, len(ordered) // 10)].sum() / max(ordered.sum(), 1e-12))

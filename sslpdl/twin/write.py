@@ -25,7 +25,7 @@ from sslpdl.twin.generate import forecast, truth_rain
 from sslpdl.twin.noise import VERSION, Field
 from sslpdl.twin.season import TwinConfig
 
-__all__ = ["CASE_LEAD_TIME", "CASE_RUNS", "LEAD_TIME", "default_runs", "write_archive"]
+__all__ = ["CASE_LEAD_TIME", "CASE_RUNS", "LEAD_TIME", "attributes", "default_runs", "observed", "write_archive"]
 
 Times = npt.NDArray[np.datetime64]
 _Task = TypeVar("_Task")
@@ -159,7 +159,8 @@ def _runs(start: Any, end: Any, every: int, init_times: Iterable[Any] | None, ca
 
 @contextmanager
 def _writer(path: Path, leads: npt.NDArray[np.int_], config: TwinConfig, overwrite: bool) -> Iterator[ArchiveWriter]:
-    wanted = {"twin_version": VERSION, "seed": config.seed, "case": config.case}
+    described = attributes(config)
+    wanted = described["config"]["twin"]
     layout = {"grid": KOREA_5KM, "channels": CANONICAL, "lead_time": leads}
     if (path / "zarr.json").exists() and not overwrite:
         stored = json.loads(open_archive(path).attrs.get("config", "{}")).get("twin")
@@ -167,14 +168,14 @@ def _writer(path: Path, leads: npt.NDArray[np.int_], config: TwinConfig, overwri
             raise ArchiveError(f"{path} is no archive of the twin {wanted} but of {stored}; choose another folder.")
         writer = ArchiveWriter.append(path, **layout)  # type: ignore[arg-type]
     else:
-        attributes = _attributes(config) | {"config": {"twin": wanted}}
         mask = KOREA_5KM.verification_mask()
-        writer = ArchiveWriter.create(path, **layout, mask=mask, attrs=attributes, overwrite=overwrite)  # type: ignore[arg-type]
+        writer = ArchiveWriter.create(path, **layout, mask=mask, attrs=described, overwrite=overwrite)  # type: ignore[arg-type]
     with writer:
         yield writer
 
 
-def _attributes(config: TwinConfig) -> dict[str, str]:
+def attributes(config: TwinConfig) -> dict[str, Any]:
+    """Return the attributes of an archive of a twin; ``config`` holds its version, seed and case."""
     title = f"Synthetic twin of East Asian summers, seed {config.seed}"
     if config.case == "august-2022":
         title = "Synthetic analogue of 8-11 August 2022 (no observation and no real forecast)"
@@ -183,14 +184,20 @@ def _attributes(config: TwinConfig) -> dict[str, str]:
         "source": f"sslpdl {__version__} synthetic twin, version {VERSION}",
         "synthetic": "true",
         "nwp": "RDAPS-like",
+        "config": {"twin": {"twin_version": VERSION, "seed": config.seed, "case": config.case}},
         "comment": "Made by a random generator. 'qpe' is the twin's true rain, NaN outside radar range as real QPE is.",
     }
 
 
 def _make_rain(task: tuple[Times, TwinConfig]) -> tuple[Times, Field]:
     times, config = task
+    return times, observed(times, config)
+
+
+def observed(times: Times, config: TwinConfig) -> Field:
+    """Return the rain (time, y, x) as radars and gauges would see it: NaN outside the verification mask."""
     mask = KOREA_5KM.verification_mask()
-    return times, np.stack([np.where(mask, truth_rain(time, config), np.float32(np.nan)) for time in times])
+    return np.stack([np.where(mask, truth_rain(time, config), np.float32(np.nan)) for time in times])
 
 
 def _make_run(task: tuple[np.datetime64, list[int], TwinConfig]) -> tuple[np.datetime64, Field]:
