@@ -1,6 +1,8 @@
 """Speed of every room of the house, beside a peer in the same run where there is one.
 
-    python benchmarks/bench.py [PART ...]        (parts: cli ingest archive twin train forecast page; all by default)
+    python benchmarks/bench.py [PART ...]
+
+PARTs are cli, ingest, archive, twin, train, forecast, verify and page; all by default.
 
 Each figure is the median of repeats; peers take turns with us.  A figure is a fact about one machine on one day, so the
 ratio to the peer is what to compare between machines.
@@ -196,6 +198,12 @@ def bench_forecast() -> Iterator[Row]:
     yield "forecast of 72 lead times with small", f"{ours:.1f} s", "PyTorch operator", f"{peer / ours:.1f}x"
 
 
+def bench_verify() -> Iterator[Row]:
+    from benchmarks.verification import measure
+
+    yield from measure(ROOT)
+
+
 def bench_page() -> Iterator[Row]:
     from benchmarks.page import measure
 
@@ -209,6 +217,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "twin": bench_twin,
     "train": bench_train,
     "forecast": bench_forecast,
+    "verify": bench_verify,
     "page": bench_page,
 }
 

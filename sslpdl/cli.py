@@ -207,12 +207,28 @@ def evaluate(
     forecast: Annotated[
         list[Path] | None, typer.Option("--forecast", "-f", help="Stored forecast; may be repeated.")
     ] = None,
+    split: Annotated[str, typer.Option(help="Which part of the data this is, for the report.")] = "",
+    replicates: Annotated[int, typer.Option(min=0, help="Bootstrap replicates of the intervals.")] = 1000,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to count with.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option(help="Scheduler of a Dask cluster to count with: tcp://HOST:8786.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Verify forecasts against QPE beside raw NWP and climatology, and write a report."""
     from sslpdl.verify import evaluate as verify
 
-    report = verify(archive, model=model, forecasts=forecast or [], out=out, progress=not quiet)
+    report = verify(
+        archive,
+        model=model,
+        forecasts=forecast or [],
+        out=out,
+        split=split,
+        replicates=replicates,
+        processes=processes,
+        dask=dask,
+        progress=not quiet,
+    )
     typer.echo(f"Wrote the report {report}.")
 
 

@@ -208,7 +208,7 @@ def test_counts_survive_a_file(tmp_path: Path) -> None:
 
 
 def test_many_cells_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sslpdl.verify.counting._BLOCK", 7)
+    monkeypatch.setattr("sslpdl.verify.counting.BLOCK", 7)
     xr.testing.assert_identical(_whole(), WHOLE)
 
 

@@ -153,9 +153,10 @@ def folder(archive: xr.Dataset, predicted: xr.Dataset, tmp_path_factory: pytest.
 def test_the_page_is_self_contained_and_says_what_it_is(folder: Path) -> None:
     page = Page((folder / "index.html").read_text(encoding="utf-8"))
     assert len(page.addresses) >= 6
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
-    assert not page.tags & {"script", "link", "iframe", "object"}
+    assert all(address.startswith(("data:image/png;base64,", "#part-")) for address in page.addresses)
+    assert not page.tags & {"script", "link", "iframe", "object", "video"}
     text = re.sub(r"\s+", " ", " ".join(page.texts))
+    assert re.search(r"none: the runs make 1 block\(s\) of 3 day\(s\), and fewer than 5 say nothing", text)
     for words in (
         "noise & <i>nonsense</i>",  # shown, not interpreted
         "stand-in <b>",
@@ -166,7 +167,6 @@ def test_the_page_is_self_contained_and_says_what_it_is(folder: Path) -> None:
         "verification mask",
         "humid (0.1 mm: 0.37, 10 mm: 0.2)",
         "8 fields",
-        "none: all runs start within one block of days",
         "base rate of the verified sample itself",
         "720",  # 8 fields of 90 cells
     ):
@@ -180,7 +180,7 @@ def test_tables_of_the_report_agree_with_the_counts(folder: Path) -> None:
     assert set(table["model"]) == {"humid", "raw", "climatology"}
     assert set(table["region"]) == {"all", "land", "sea", "capital_area"}
     verify.check_identities(table)
-    again = verify.scores(verify.read_counts(folder / "counts.npz"), replicates=50)
+    again = verify.stratified(verify.read_counts(folder / "counts.npz"), replicates=50)
     np.testing.assert_allclose(table["value"], again["value"], rtol=1e-14)
     document = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     assert document["about"]["Rain window"].startswith("1 h")
@@ -189,7 +189,8 @@ def test_tables_of_the_report_agree_with_the_counts(folder: Path) -> None:
     assert document["scores"][0]["value"] == table["value"][0]
     assert (folder / "scores.csv").read_bytes().isascii()
     assert {p.name for p in folder.glob("*.png")} >= {
-        "reliability.png", "performance.png", "csi_by_lead.png", "case_0.1mm.png", "case_10mm.png",
+        "reliability.png", "performance.png", "csi_by_lead.png", "case_best.png", "case_worst.png", "roc.png",
+        "precision_recall.png", "economic_value.png", "fractions_skill.png", "csi_by_hour.png", "csi_by_region.png",
     }  # fmt: skip
 
 
@@ -212,17 +213,29 @@ def test_reliability_is_written_by_lead_time(folder: Path) -> None:
 
 def test_the_page_tells_scores_by_lead_time(folder: Path) -> None:
     text = (folder / "index.html").read_text(encoding="utf-8")
-    part = text[text.index("By lead time") : text.index("Diagrams")]
+    part = text[text.index("Scores by lead time as tables") : text.index("By region</h2>")]
     table = pd.read_csv(folder / "scores.csv").query("region == 'all' and lead_time != 'all'")
     for lead_time in table["lead_time"].unique():
         assert f'<th scope="row">{lead_time}</th>' in part
     for score in ("csi", "frequency_bias", "brier", "miou_3", "miou_wet"):
         for value in table[(table["score"] == score) & (table["model"] == "humid")]["value"].dropna():
-            assert f">{value:.3f}" in part, score
+            assert f">{value:.{4 if score == 'brier' else 3}f}" in part, score
     for title in ("CSI", "Bias", "Brier score", "mIoU (3 classes)", "mIoU wet", ">n</th>"):
         assert title in part, title
     assert "Reliability by lead time" in text
     assert (folder / "reliability_by_lead.png").exists()
+
+
+def test_every_row_of_the_table_says_what_it_is_a_score_of(folder: Path) -> None:
+    table = pd.read_csv(folder / "scores.csv")
+    stated = {"data": "noise & <i>nonsense</i>", "split": "a test", "operator": ">=", "unit": "mm per 1 h"}
+    for name, text in stated.items():
+        assert (table[name] == text).all(), name
+    assert table["synthetic"].all()
+    assert (table["mask"] == "archive mask where QPE and all models are valid").all()
+    assert table["interval"].str.startswith("none: the runs make 1 block(s)").all()
+    assert table[["region", "lead_time", "hour", "model", "score", "n", "blocks"]].notna().all(axis=None)
+    assert (table["n"] > 0).all()
 
 
 def test_a_report_replaces_a_report_and_nothing_else(
@@ -235,7 +248,7 @@ def test_a_report_replaces_a_report_and_nothing_else(
     assert (folder / "index.html").read_text(encoding="utf-8") == before
     verify.report(counts, folder, replicates=0, overwrite=True)
     assert (folder / "index.html").read_text(encoding="utf-8") != before
-    assert not (folder / "case_10mm.png").exists()
+    assert not (folder / "case_best.png").exists()
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "mine.txt").write_text("mine")
     with pytest.raises(VerifyError, match="no report"):
@@ -267,14 +280,14 @@ def test_raw_rain_alone_can_be_verified_over_three_hours(tmp_path: Path) -> None
         tmp_path / "wrf.zarr", grid=grid, channels=channels, lead_time=(3, 6), rain_window=3.0, qpe_window=3.0,
         mask=np.ones(grid.shape, bool), attrs={"title": "real", "synthetic": "false"},
     ) as writer:  # fmt: skip
-        for day in range(3):
+        for day in range(5):
             writer.write_run(f"2005-08-0{day + 5}T00", rng.gamma(0.3, 5, (2, 2, 8, 8)).astype("f4"))
-        times = [f"2005-08-0{day + 5}T0{hour}" for day in range(3) for hour in (3, 6)]
-        writer.write_qpe(np.array(times, "datetime64[ns]"), rng.gamma(0.3, 5, (6, 8, 8)).astype("f4"))
+        times = [f"2005-08-0{day + 5}T0{hour}" for day in range(5) for hour in (3, 6)]
+        writer.write_qpe(np.array(times, "datetime64[ns]"), rng.gamma(0.3, 5, (10, 8, 8)).astype("f4"))
     page = verify.evaluate(tmp_path / "wrf.zarr", out=tmp_path / "report", replicates=20, show=False)
     text = page.read_text(encoding="utf-8")
     assert "Verification of 3-h rain: raw, climatology" in text
-    assert "bootstrap of 3 blocks of 1 day(s) of runs" in text
+    assert "bootstrap of 5 blocks of 1 day(s) of runs" in text
     assert "Synthetic data." not in text
     assert "1-h" not in text
     with pytest.raises(VerifyError, match="no rain of its own"):
@@ -288,3 +301,18 @@ def test_names_of_forecasts_must_differ(archive: xr.Dataset, predicted: xr.Datas
         verify.evaluate(archive, forecasts={"raw": predicted}, out=tmp_path / "r")
     with pytest.raises(VerifyError, match="both called 'sslpdl'"):
         verify.evaluate(archive, model=Humidity(), forecasts={"sslpdl": predicted}, out=tmp_path / "r")
+
+
+def test_one_row_a_model_for_a_table_of_experiments(archive: xr.Dataset, predicted: xr.Dataset) -> None:
+    counts = verify.count(archive, {"humid": predicted, "raw": "raw", "climatology": "climatology"})
+    rows = verify.model_rows(counts, split="test", replicates=0).set_index("model")
+    assert rows.index.tolist() == ["humid", "raw", "climatology"]
+    table = verify.scores(counts, replicates=0).query("region == 'all' and lead_time == 'all' and model == 'humid'")
+    value = table.set_index(["score", "threshold"])["value"]
+    assert rows.loc["humid", "csi_10mm"] == value["csi", 10.0]
+    assert rows.loc["humid", "csi_10mm_vs_raw"] == pytest.approx(value["csi", 10.0] - rows.loc["raw", "csi_10mm"])
+    assert rows.loc["humid", "miou_3"] == value["miou_3"].iloc[0]
+    assert rows.loc["humid", "ece_from_5_percent_0.1mm"] == value["ece_from_5_percent", 0.1]
+    assert (rows["n"] == 720).all()
+    assert (rows["cases"] == 8).all()
+    assert (rows["interval"] == "none: not asked for").all()

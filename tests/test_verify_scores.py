@@ -1,46 +1,19 @@
-"""Scores: Finley's table by hand, other libraries as oracles, intervals, climatology, decision thresholds."""
+"""Scores: Finley's table by hand, references, decision thresholds, the identities of every table."""
 
 from __future__ import annotations
 
-import json
+from math import log
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from verify_helpers import DAY, RUN, from_table, scored
 
 from sslpdl import verify
 from sslpdl.errors import VerifyError
-from sslpdl.verify.formulas import CATEGORICAL
-from sslpdl.verify.pooling import interval, resampling_weights
-
-RUN = np.datetime64("2022-06-01T00", "ns")
-DAY = np.timedelta64(1, "D")
-
-
-def scored(table: pd.DataFrame, score: str, model: str = "m", **where: Any) -> float:
-    """Return one value of a table of scores."""
-    where = {"region": "all", "lead_time": "all"} | where
-    part = table[(table["score"] == score) & (table["model"] == model)]
-    for name, value in where.items():
-        part = part[part[name] == value]
-    assert len(part) == 1
-    return float(part["value"].iloc[0])
-
-
-def from_table(hits: int, false_alarms: int, misses: int, negatives: int) -> verify.Counter:
-    """Return a counter that has seen such a contingency table of rain >= 1 mm, as one long map of one run."""
-    observed = np.repeat([2.0, 0.0, 2.0, 0.0], [hits, false_alarms, misses, negatives])[None]
-    forecast = np.repeat([2.0, 2.0, 0.0, 0.0], [hits, false_alarms, misses, negatives])[None]
-    counting = verify.Counter(
-        thresholds=(1.0,), models=("m",), regions={"all": np.ones(observed.shape, bool)}, attrs={"rain_window": 1.0}
-    )
-    counting.add(RUN, 12, observed, {"m": forecast})
-    return counting
-
 
 # ---- by hand ---------------------------------------------------------------------------------------------------------
 
@@ -59,14 +32,36 @@ def test_finleys_tornadoes_of_1884() -> None:
         "f1": 2 * 28 / (2 * 28 + 72 + 23),
         "ets": (28 - by_chance) / (28 + 72 + 23 - by_chance),
         "hss": 2 * (28 * 2680 - 72 * 23) / (51 * (23 + 2680) + 100 * (72 + 2680)),
+        "pofd": 72 / (72 + 2680),
+        "peirce": 28 / 51 - 72 / 2752,
+        "sedi": (log(72 / 2752) - log(28 / 51) + log(23 / 51) - log(2680 / 2752))
+        / (log(72 / 2752) + log(28 / 51) + log(23 / 51) + log(2680 / 2752)),
         "accuracy": (28 + 2680) / 2803,
         "base_rate": 51 / 2803,
+        # of a forecast that says 0 or 1: two bins
+        "brier_reliability": (2703 * (23 / 2703) ** 2 + 100 * (1 - 28 / 100) ** 2) / 2803,
+        "brier_resolution": (2703 * (23 / 2703 - 51 / 2803) ** 2 + 100 * (28 / 100 - 51 / 2803) ** 2) / 2803,
+        "brier_uncertainty": 51 / 2803 * 2752 / 2803,
+        "roc_area": (1 + 28 / 51 - 72 / 2752) / 2,
+        "average_precision": 28 / 51 * 28 / 100 + 23 / 51 * 51 / 2803,
+        # cost/loss 0.02 is more than the base rate: climatology never protects and loses 51 times
+        "economic_value_0.02": (51 - (0.02 * 100 + 23)) / (51 - 0.02 * 51),
+        # 0.5: climatology never protects either
+        "economic_value_0.5": (51 - (0.5 * 100 + 23)) / (51 - 0.5 * 51),
         "brier": (72 + 23) / 2803,  # of a forecast that says 0 or 1
         "rps": (72 + 23) / 2803,  # one threshold
     }
     for name, value in expected.items():
         wanted = {"threshold": 1.0} if name != "rps" else {}
         assert scored(table, name, **wanted) == pytest.approx(value, rel=1e-14), name
+    # certainty is half of 1/65535 short of 0 and 1
+    costs = (95 * log(131070) - 2708 * log(1 - 0.5 / 65535)) / 2803
+    assert scored(table, "log_score", threshold=1.0) == pytest.approx(costs, abs=4e-9)  # kept in steps of 2^-28
+    assert abs(scored(table, "brier_residual", threshold=1.0)) < 1e-15
+    # of two classes, Gerrity and Peirce are one
+    for name in ("gerrity_2", "peirce_2"):
+        assert scored(table, name) == pytest.approx(28 / 51 - 72 / 2752, rel=1e-13)
+    assert scored(table, "heidke_2") == pytest.approx(expected["hss"], rel=1e-13)
     assert scored(table, "csi", threshold=1.0) == pytest.approx(0.228, abs=5e-4)  # as printed by Murphy
     assert scored(table, "hss", threshold=1.0) == pytest.approx(0.355, abs=5e-4)
     # two classes: dry 2680 of 2680 + 72 + 23, wet = CSI
@@ -137,104 +132,6 @@ def test_reliability_and_calibration_error_by_hand() -> None:
     assert curve["low"].isna().all()  # one day: nothing to resample
 
 
-# ---- oracles ---------------------------------------------------------------------------------------------------------
-
-
-def sample(seed: int) -> tuple[xr.DataArray, xr.DataArray, np.ndarray, xr.Dataset]:
-    """Return probabilities (multiples of 1/65535), observed rain, thresholds, and our counts of them."""
-    rng = np.random.default_rng(seed)
-    thresholds = np.array([0.1, 1.0, 10.0])
-    shape = (4, 7)
-    steps = -np.sort(-rng.integers(0, 65536, (3, 3, *shape)), axis=1)  # (case, threshold, y, x)
-    probability = steps / 65535
-    observed = rng.choice([0.0, 0.1, 0.5, 1.0, 5.0, 10.0, 40.0], (3, *shape))
-    observed[rng.random(observed.shape) < 0.2] = np.nan
-    mask = rng.random(shape) < 0.8
-    decision = {"m": dict(zip(thresholds.tolist(), rng.choice(verify.EDGES[1:], 3).tolist(), strict=True))}
-    counting = verify.Counter(
-        thresholds=thresholds.tolist(), models=("m",), regions={"all": mask}, decision=decision,
-        attrs={"rain_window": 1.0},
-    )  # fmt: skip
-    for k in range(3):
-        counting.add(RUN + k * DAY, 6, observed[k], {"m": probability[k]})
-    dims = ("case", "threshold", "y", "x")
-    masked = xr.DataArray(np.where(mask, observed, np.nan), dims=("case", "y", "x"))
-    shown = xr.DataArray(probability, dims=dims, coords={"threshold": thresholds})
-    return shown.where(masked.notnull()), masked, thresholds, counting.counts()
-
-
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_categorical_scores_equal_those_of_scores(seed: int) -> None:
-    from scores.categorical import BinaryContingencyManager
-
-    probability, observed, thresholds, counts = sample(seed)
-    table = verify.scores(counts, replicates=0)
-    decision = json.loads(counts.attrs["decision"])["m"]
-    for threshold in thresholds:
-        least = np.rint(np.float64(np.float32(decision[f"{threshold:g}"])) * 65535)
-        steps = np.rint(probability.sel(threshold=threshold) * 65535)
-        said = (steps >= least).where(steps.notnull())
-        seen = (observed >= threshold).where(observed.notnull())
-        oracle = BinaryContingencyManager(said, seen).transform()
-        names = {
-            "csi": oracle.critical_success_index,
-            "f1": oracle.f1_score,
-            "precision": oracle.precision,
-            "recall": oracle.recall,
-            "pod": oracle.probability_of_detection,
-            "far": oracle.false_alarm_ratio,
-            "frequency_bias": oracle.frequency_bias,
-            "ets": oracle.equitable_threat_score,
-            "hss": oracle.heidke_skill_score,
-            "accuracy": oracle.accuracy,
-            "base_rate": oracle.base_rate,
-        }
-        assert set(names) == set(CATEGORICAL)
-        for name, formula in names.items():
-            ours = scored(table, name, threshold=threshold)
-            assert ours == pytest.approx(float(formula()), rel=1e-12, abs=1e-12, nan_ok=True), name
-
-
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_probability_scores_equal_those_of_scores_and_xskillscore(seed: int) -> None:
-    import xskillscore
-    from scores.probability import brier_score
-
-    probability, observed, thresholds, counts = sample(seed)
-    table = verify.scores(counts, replicates=0)
-    outcome = (observed >= probability["threshold"]).where(observed.notnull())
-    for threshold in thresholds:
-        wanted = float(brier_score(probability.sel(threshold=threshold), outcome.sel(threshold=threshold)))
-        assert scored(table, "brier", threshold=threshold) == pytest.approx(wanted, rel=1e-12)
-    # cumulative probabilities of not reaching the thresholds; xskillscore takes a missing cell for a perfect forecast
-    # (its sum over categories skips NaN), so it gets the valid cells only
-    fcst, seen = ((1 - x).rename(threshold="category").stack(cell=("case", "y", "x")) for x in (probability, outcome))
-    valid = seen.notnull().all("category")
-    rps = xskillscore.rps(seen[:, valid], fcst[:, valid], category_edges=None, dim="cell", input_distributions="c")
-    assert scored(table, "rps") == pytest.approx(float(rps), rel=1e-12)
-
-
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_reliability_equals_that_of_xskillscore(seed: int) -> None:
-    import xskillscore
-
-    probability, observed, thresholds, counts = sample(seed)
-    table = verify.reliability_table(counts)
-    lower = np.rint(np.array(verify.RELIABILITY_EDGES) * 65535) - 0.5  # between two steps, where no rule is needed
-    edges = np.append(lower, 65536) / 65535
-    for threshold in thresholds:
-        outcome = observed >= threshold  # where there is no observation, there is no probability either
-        wanted = xskillscore.reliability(
-            outcome, probability.sel(threshold=threshold), probability_bin_edges=edges, dim=["case", "y", "x"]
-        )
-        ours = table[table["threshold"] == threshold]
-        assert ours["n"].tolist() == wanted["samples"].values.tolist()
-        np.testing.assert_allclose(ours["frequency"], wanted.values, rtol=1e-12)
-
-
 # ---- references ------------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +173,16 @@ def test_climatology_equals_a_constant_forecast_that_is_counted() -> None:
         verify.with_climatology(one.counts(), {1.0: 0.3})
 
 
+def test_skill_against_any_model_that_was_counted() -> None:
+    counts = verify.with_climatology(from_table(28, 72, 23, 2680).counts())
+    table = verify.scores(counts, references=["m"], replicates=0)
+    assert scored(table, "bss_m", "climatology", threshold=1.0) == pytest.approx(
+        1 - (51 / 2803 * 2752 / 2803) / (95 / 2803), rel=1e-5
+    )
+    assert scored(table, "rpss_m", "m") == 0
+    assert not table["score"].isin(["bss_climatology", "rpss_climatology"]).any()
+
+
 def test_differences_to_raw_are_paired() -> None:
     """A model that is raw with one hit more on every day: differences hardly vary though scores do."""
     rng = np.random.default_rng(0)
@@ -301,28 +208,6 @@ def test_differences_to_raw_are_paired() -> None:
     pd.testing.assert_frame_equal(table, again)
     weeks = verify.scores(counting.counts(), replicates=500, block_days=7)
     assert (weeks["blocks"] == 6).all()
-
-
-def test_intervals_cover_the_truth() -> None:
-    """95 % intervals of a ratio of sums over 60 independent days cover the true ratio in 93 to 97 % of 1000 series."""
-    rng = np.random.default_rng(11)
-    covered = 0
-    for k in range(1000):
-        wet = rng.gamma(2.0, 50.0, 60)
-        hits = wet * rng.beta(6, 4, 60)  # true ratio 0.6
-        weights = resampling_weights(60, 400, k)
-        lower, upper, undefined = interval((weights @ hits) / (weights @ wet))
-        covered += bool(lower <= 0.6 <= upper)
-        assert undefined == 0
-    assert 930 <= covered <= 970
-
-
-def test_interval_ignores_and_counts_undefined_replicates() -> None:
-    values = np.array([[np.nan], [1.0], [2.0], [3.0], [np.nan]])
-    lower, upper, undefined = interval(values)
-    assert (lower[0], upper[0]) == pytest.approx((1.05, 2.95))
-    assert undefined[0] == pytest.approx(0.4)
-    assert np.isnan(interval(np.full((3, 1), np.nan))[0]).all()
 
 
 # ---- decisions -------------------------------------------------------------------------------------------------------
@@ -366,15 +251,3 @@ def test_a_broken_table_is_found() -> None:
         broken.loc[broken["score"] == name, "value"] = wrong
         with pytest.raises(VerifyError, match="break"):
             verify.check_identities(broken)
-
-
-def test_lead_times_are_grouped_when_many() -> None:
-    counting = verify.Counter(
-        thresholds=(1.0,), models=("m",), regions={"all": np.ones((1, 2), bool)}, attrs={"rain_window": 1.0}
-    )
-    for lead in range(1, 31):
-        counting.add(RUN, lead, np.zeros((1, 2)), {"m": np.zeros((1, 2))})
-    groups = verify.lead_groups(counting.counts())
-    assert list(groups) == ["all", "1-6 h", "7-12 h", "13-18 h", "19-24 h", "25-30 h"]
-    assert groups["7-12 h"].tolist() == [7, 8, 9, 10, 11, 12]
-    assert list(verify.lead_groups(counting.counts().isel(lead_time=slice(0, 2)))) == ["all", "1 h", "2 h"]

@@ -1,11 +1,13 @@
-"""What ships inside the package: coastlines and borders (Natural Earth, public domain), stations, radars, regions."""
+"""What ships inside the package: coastlines, borders and provinces (Natural Earth), stations, radars, regions."""
 
 from __future__ import annotations
 
 from sslpdl.data.coast import coverage, land_polygons, lines, natural_earth_dir
 from sslpdl.data.places import Radar, Region, Station, radars, regions, south_korea, stations
+from sslpdl.data.provinces import Province, provinces
 
 __all__ = [
+    "Province",
     "Radar",
     "Region",
     "Station",
@@ -13,6 +15,7 @@ __all__ = [
     "land_polygons",
     "lines",
     "natural_earth_dir",
+    "provinces",
     "radars",
     "regions",
     "south_korea",

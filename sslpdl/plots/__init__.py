@@ -12,8 +12,16 @@ from sslpdl.plots.palettes import PALETTES, PROBABILITY, RAIN, RAIN_SAFE, Palett
 
 if TYPE_CHECKING:
     from sslpdl.plots.calibration_of_twin import twin_figure
+    from sslpdl.plots.curves import economic_value, fractions_skill, precision_recall, roc
     from sslpdl.plots.density_labels import label_curves
-    from sslpdl.plots.diagrams import performance, reliability, reliability_by_lead, score_by_lead
+    from sslpdl.plots.diagrams import (
+        performance,
+        reliability,
+        reliability_by_lead,
+        score_by_hour,
+        score_by_lead,
+        score_by_region,
+    )
     from sslpdl.plots.fields import field_map
     from sslpdl.plots.maps import class_map, new_map, time_label
     from sslpdl.plots.side_by_side import panels
@@ -23,15 +31,21 @@ if TYPE_CHECKING:
 _WHERE = {
     "Picture": "style",
     "class_map": "maps",
+    "economic_value": "curves",
     "field_map": "fields",
+    "fractions_skill": "curves",
     "label_curves": "density_labels",
     "new_map": "maps",
     "panels": "side_by_side",
     "performance": "diagrams",
     "png": "style",
+    "precision_recall": "curves",
     "reliability": "diagrams",
     "reliability_by_lead": "diagrams",
+    "roc": "curves",
+    "score_by_hour": "diagrams",
     "score_by_lead": "diagrams",
+    "score_by_region": "diagrams",
     "time_label": "maps",
     "twin_figure": "calibration_of_twin",
 }
@@ -44,16 +58,22 @@ __all__ = [
     "Palette",
     "Picture",
     "class_map",
+    "economic_value",
     "field_map",
+    "fractions_skill",
     "label_curves",
     "new_map",
     "palette",
     "panels",
     "performance",
     "png",
+    "precision_recall",
     "reliability",
     "reliability_by_lead",
+    "roc",
+    "score_by_hour",
     "score_by_lead",
+    "score_by_region",
     "time_label",
     "twin_figure",
 ]

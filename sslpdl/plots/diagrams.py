@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["performance", "reliability", "reliability_by_lead", "score_by_lead"]
+__all__ = [
+    "performance",
+    "reliability",
+    "reliability_by_lead",
+    "score_by_hour",
+    "score_by_lead",
+    "score_by_region",
+    "threshold_text",
+]
 
 TITLES = {
     "csi": "CSI",
@@ -28,7 +36,8 @@ TITLES = {
 }
 
 
-def _threshold_text(threshold: float, window: float) -> str:
+def threshold_text(threshold: float, window: float) -> str:
+    """Return the event in words, for the title of a panel."""
     return f"≥ {threshold:g} mm / {window:g} h"
 
 
@@ -70,7 +79,7 @@ def reliability(table: pd.DataFrame, *, window: float, caption: str = "") -> Pic
         upper.set_xlim(-0.02, 1.02)
         upper.set_ylim(-0.02, 1.02)
         upper.set_aspect("equal")
-        upper.set_title(_threshold_text(threshold, window))
+        upper.set_title(threshold_text(threshold, window))
         _decades(lower, part["n"].to_numpy())
         lower.set_xlabel("forecast probability")
         if column == 0:
@@ -125,7 +134,7 @@ def reliability_by_lead(table: pd.DataFrame, *, window: float, caption: str = ""
                 lower.plot(known["probability"], known["n"], marker=".", linewidth=1.0, **line)
             upper.set_xlim(-0.02, 1.02)
             upper.set_ylim(-0.02, 1.02)
-            upper.set_title(f"{model}, {_threshold_text(threshold, window)}")
+            upper.set_title(f"{model}, {threshold_text(threshold, window)}")
             _decades(lower, part["n"].to_numpy())
             lower.set_xlabel("forecast probability")
         axes[2 * row, 0].set_ylabel("observed frequency")
@@ -200,7 +209,7 @@ def performance(
             cross = {"color": style["color"], "linewidth": 1.1, "zorder": 3}
             ax.plot([row["precision_lower"], row["precision_upper"]], [row["recall"]] * 2, **cross)
             ax.plot([row["precision"]] * 2, [row["recall_lower"], row["recall_upper"]], **cross)
-        ax.set_title(_threshold_text(threshold, window), pad=12)
+        ax.set_title(threshold_text(threshold, window), pad=12)
         ax.set_xlabel("precision = 1 − FAR")
     axes[0].set_ylabel("recall = POD")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.12, 0.5))
@@ -249,25 +258,103 @@ def score_by_lead(
     caption : str, optional
         What the data are.
     """
+    return _score_by(table, score, "lead_time", "lead time", window, leads, caption)
+
+
+@styled
+def score_by_hour(table: pd.DataFrame, score: str = "csi", *, window: float, caption: str = "") -> Picture:
+    """Draw a score against the hour of the day at which the rain window ends, one column per threshold.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `sslpdl.verify.scores` with ``hours``, restricted to one region and one group of lead times; a name such as
+        ``"01-03 UTC (10-12 KST)"`` is written in two lines.
+    score : str, default "csi"
+        Which score.
+    window : float
+        Length of the rain window in hours.
+    caption : str, optional
+        What the data are.
+    """
+    short = table["hour"].str.replace(r"^(\S+) UTC \((\S+) KST\)$", r"\1\n\2", regex=True)
+    return _score_by(
+        table.assign(hour=short), score, "hour", "end of the window: UTC, KST below", window, None, caption
+    )
+
+
+def _score_by(
+    table: pd.DataFrame, score: str, axis: str, label: str, window: float, groups: Sequence[str] | None, caption: str
+) -> Picture:
+    """Draw a score against the groups of one column of the table, all but ``"all"`` by default."""
     part = table[table["score"] == score]
-    groups = list(leads or dict.fromkeys(name for name in part["lead_time"] if name != "all")) or ["all"]
+    groups = list(groups or dict.fromkeys(name for name in part[axis] if name != "all")) or ["all"]
     thresholds = sorted(part["threshold"].dropna().unique())
     styles = model_style(list(dict.fromkeys(part["model"])))
-    figure = Picture(figsize=(max(3.1 * len(thresholds), 4.2), 3.3))
+    figure = Picture(figsize=(max(2.9 * len(thresholds) + 1.3, 5.2), 3.3))
     axes = figure.subplots(1, max(len(thresholds), 1), squeeze=False)[0]
     place = np.arange(len(groups))
+    turned = len(groups) > 5 and axis == "lead_time"
     for ax, threshold in zip(axes, thresholds, strict=True):
         for name, rows in part[part["threshold"] == threshold].groupby("model", sort=False):
-            line: Any = rows.set_index("lead_time").reindex(groups)
+            line: Any = rows.set_index(axis).reindex(groups)
             style = styles[str(name)]
             ax.fill_between(place, line["lower"], line["upper"], color=style["color"], alpha=0.16, linewidth=0)
             ax.plot(place, line["value"], markersize=4, linewidth=1.5, label=name, **style)
-        ax.set_xticks(place, groups, rotation=45 if len(groups) > 5 else 0, ha="right" if len(groups) > 5 else "center")
-        ax.set_title(_threshold_text(threshold, window))
-        ax.set_xlabel("lead time")
+        ax.set_xticks(place, groups, rotation=45 if turned else 0, ha="right" if turned else "center")
+        if axis == "hour" and len(groups) > 4:
+            ax.tick_params(axis="x", labelsize=5.5)
+        ax.set_title(threshold_text(threshold, window))
+        ax.set_xlabel(label)
         if score not in ("frequency_bias",) and not score.startswith(("bss", "rpss", "ets", "hss")):
             ax.set_ylim(bottom=0)
     axes[0].set_ylabel(TITLES.get(score, score))
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    annotate(figure, caption)
+    return figure
+
+
+@styled
+def score_by_region(table: pd.DataFrame, score: str = "csi", *, window: float, caption: str = "") -> Picture:
+    """Draw a score by region as points with their 95 % intervals, one column per threshold, events on the right.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `sslpdl.verify.scores`, restricted to one group of lead times and hours.
+    score : str, default "csi"
+        Which score.
+    window : float
+        Length of the rain window in hours.
+    caption : str, optional
+        What the data are.
+    """
+    part = table[(table["score"] == score) & table["threshold"].notna()]
+    regions = list(dict.fromkeys(part["region"]))
+    thresholds = sorted(part["threshold"].unique())
+    styles = model_style(list(dict.fromkeys(part["model"])))
+    figure = Picture(figsize=(max(2.5 * len(thresholds) + 2.4, 5.2), 1.3 + 0.3 * len(regions)))
+    axes = figure.subplots(1, len(thresholds), squeeze=False, sharey=True)[0]
+    apart = np.linspace(-0.16, 0.16, max(len(styles), 2))
+    for ax, threshold in zip(axes, thresholds, strict=True):
+        inside = part[part["threshold"] == threshold]
+        for (name, rows), shift in zip(inside.groupby("model", sort=False), apart, strict=False):
+            line: Any = rows.set_index("region").reindex(regions)
+            place = np.arange(len(regions)) + shift
+            style = styles[str(name)]
+            ax.hlines(place, line["lower"], line["upper"], color=style["color"], linewidth=1.2)
+            ax.plot(line["value"], place, style["marker"], color=style["color"], markersize=4.5, label=name)
+        events: Any = inside.groupby("region", sort=False)["events"].first().reindex(regions)
+        for k, number in enumerate(events):
+            ax.annotate(
+                f"{number:,}", (1, k), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
+                fontsize=6, color=MUTED, va="center",
+            )  # fmt: skip
+        ax.set_xlim(left=0)
+        ax.set_title(threshold_text(threshold, window))
+        ax.set_xlabel(TITLES.get(score, score))
+    axes[0].set_yticks(np.arange(len(regions)), regions)
+    axes[0].invert_yaxis()
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.25, 0.5))
     annotate(figure, caption)
     return figure

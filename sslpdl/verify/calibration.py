@@ -9,7 +9,7 @@ import numpy as np
 
 from sslpdl.verify.bins import ONE, RELIABILITY_EDGES
 from sslpdl.verify.formulas import ratio
-from sslpdl.verify.pooling import daily_sums, lead_groups, resampling_weights
+from sslpdl.verify.pooling import LEAST_BLOCKS, daily_sums, interval, lead_groups, resampling_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ def reliability_table(
     region: str | None = None,
     leads: Sequence[int] | None = None,
     replicates: int = 1000,
-    block_days: int = 1,
+    block_days: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return the reliability of every model and threshold by bins of probability.
@@ -53,24 +53,25 @@ def reliability_table(
     The consistency bar is where the frequency of a reliable forecast would be found in 95 % of samples like this one:
     the resampled deviations of frequency from probability, by days of runs, centred on the diagonal (after Bröcker and
     Smith 2007, doi 10.1175/WAF993.1, who resample single forecasts; cells of one day are too alike for that).  NaN
-    where there is one day only.
+    where there are fewer than five blocks of days.
     """
     import pandas as pd
 
     part = counts.isel(region=[0]) if region is None else counts.sel(region=[region])
     wanted = part["lead_time"].values if leads is None else np.asarray(leads)
     days = daily_sums(part, wanted, block_days=block_days)
-    n, events, chance = (_model_first(a.sum(axis=0)) for a in (days.forecasts, days.events, days.probability_sum))
+    n, events, chance = (_model_first(a.sum(axis=0)) for a in (*days.reliability(), days.probability_sum))
     probability, frequency = ratio(chance / ONE, n), ratio(events, n)
     low, high = np.full(n.shape, np.nan), np.full(n.shape, np.nan)
-    if len(days.table) > 1 and replicates:
+    if len(days.table) >= LEAST_BLOCKS and replicates:
         sample = days.weighted(resampling_weights(len(days.table), replicates, seed))
-        deviation = ratio(sample.events - sample.probability_sum / ONE, sample.forecasts)[:, 0]
+        cells, observed = sample.reliability()
+        deviation = ratio(observed - sample.probability_sum / ONE, cells)[:, 0]
         defined = np.where(np.isfinite(deviation), deviation, np.nan)
         centred = np.moveaxis(defined, 1, 2) - (frequency - probability)  # (replicates, model, threshold, bin)
         known = n > 0
-        quantiles = np.nanquantile(centred[:, known], (0.025, 0.975), axis=0)
-        low[known], high[known] = np.clip(probability[known] + quantiles, 0.0, 1.0)
+        limits = interval(centred[:, known], len(days.table))[:2]
+        low[known], high[known] = np.clip(probability[known] + np.stack(limits), 0.0, 1.0)
     axes = [part["model"].values.tolist(), part["threshold"].values.tolist(), list(RELIABILITY_EDGES)]
     index = pd.MultiIndex.from_product(axes, names=["model", "threshold", "bin"])
     base_rate = np.broadcast_to(ratio(events.sum(-1), n.sum(-1))[..., None], n.shape)
@@ -87,7 +88,7 @@ def reliability_by_lead(
     region: str | None = None,
     groups: Mapping[str, Sequence[int]] | None = None,
     replicates: int = 1000,
-    block_days: int = 1,
+    block_days: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return the reliability of every model and threshold by groups of lead times.

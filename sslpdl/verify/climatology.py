@@ -12,6 +12,7 @@ import numpy as np
 
 from sslpdl.errors import VerifyError
 from sslpdl.verify.bins import ONE, RELIABILITY_EDGES, quantise
+from sslpdl.verify.sums import LOG_LOSS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,7 +76,8 @@ def with_climatology(
     Notes
     -----
     A constant forecast has the largest CSI when it always says yes, and then CSI is the base rate; this is what the
-    rule "p* maximises CSI" gives, so p* is 0 here.  As a class forecast it says its most probable class.
+    rule "p* maximises CSI" gives, so p* is 0 here.  As a class forecast it says its most probable class.  It has no
+    fractions skill score: a constant field has 0.5 + f / 2 at most, which is the useful-skill line.
     """
     import json
 
@@ -102,6 +104,10 @@ def with_climatology(
             _put(n * q[:, None], q, np.array(RELIABILITY_EDGES), np.dtype("int64")),
         ),
         squared_error=(one["squared_error"].dims, events * (ONE - q[:, None]) ** 2 + (n - events) * q[:, None] ** 2),
+        log_loss=(one["log_loss"].dims, events * LOG_LOSS[q][:, None] + (n - events) * LOG_LOSS[ONE - q][:, None]),
+        # fractions of a constant say nothing that the useful-skill line does not
+        fraction_error=xr.zeros_like(one["fraction_error"]),
+        fraction_power=xr.zeros_like(one["fraction_power"]),
         confusion=(one["confusion"].dims, _most_probable(one["confusion"].values, [rates[r] for r in thresholds])),
     ).assign_coords(model=[CLIMATOLOGY], kind=("model", ["constant"]))
     decision = json.loads(counts.attrs["decision"])

@@ -14,16 +14,15 @@ import numpy as np
 
 from sslpdl.errors import VerifyError
 from sslpdl.verify.bins import ONE, RELIABILITY_EDGES, bin_edges, quantise
-from sslpdl.verify.layout import DIMS, SUMS, as_dataset, sum_type
+from sslpdl.verify.layout import DIMS, FIELDS, as_dataset, sum_type
+from sslpdl.verify.neighbourhood import Neighbourhoods
+from sslpdl.verify.sums import BLOCK, certain, highest, histogram, reached
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Counter"]
-
-# weighted bincounts are sums of q^2 < 2^32 in double precision: exact for up to 2^21 cells at a time
-_BLOCK = 1 << 20
 
 
 class Counter:
@@ -39,13 +38,16 @@ class Counter:
         Where to count, inside the verification mask; regions may overlap.
     decision : mapping, optional
         For each probabilistic model the decision thresholds p*, ``{model: {threshold: p*}}``; 0.5 where not given.
+    scales : sequence of int, optional
+        Odd widths in cells of the neighbourhoods of the fractions skill score, such as `SCALES`; none by default.
     attrs : mapping, optional
         Attributes of the result, such as ``rain_window`` [h].
 
     Notes
     -----
     A cell counts where the observation and all models are valid, so that all models are scored on the same cells.
-    A probabilistic model's class is the highest one whose threshold is reached with P >= p*.
+    A probabilistic model's class is the highest one whose threshold is reached with P >= p*.  Neighbourhoods reach
+    across the borders of regions, but never to cells outside all of them: their union is the mask.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Counter:
         models: Sequence[str],
         regions: Mapping[str, NDArray[np.bool_]],
         decision: Mapping[str, Mapping[float, float]] | None = None,
+        scales: Sequence[int] = (),
         attrs: Mapping[str, Any] | None = None,
     ) -> None:
         self.thresholds = _ascending(thresholds)
@@ -78,6 +81,7 @@ class Counter:
         self._seen: set[str] = set()
         self._cases: dict[tuple[np.datetime64, int], dict[str, NDArray[Any]]] = {}
         self._set_regions(regions)
+        self._around = Neighbourhoods((self._shape[0], self._shape[1]), self._cells, scales)
 
     def _set_regions(self, regions: Mapping[str, NDArray[np.bool_]]) -> None:
         """Divide the grid into disjoint patches, so that a cell in several regions is counted once."""
@@ -90,6 +94,7 @@ class Counter:
         patches, self._patch = np.unique(membership[:, self._cells], axis=1, return_inverse=True)
         self._patch = self._patch.reshape(-1).astype(np.int64)
         self._member = patches.astype(np.int64)  # (regions, patches)
+        self._inside = membership[:, self._cells].T.astype(np.float64)  # (cells, regions)
 
     def add(self, init_time: Any, lead_time: int, observed: ArrayLike, forecasts: Mapping[str, ArrayLike]) -> int:
         """Count one case and return the number of cells that counted.
@@ -120,10 +125,12 @@ class Counter:
             valid &= np.isfinite(model).reshape(-1, rain.size).all(axis=0)
         keep = np.flatnonzero(valid)
         case = self._zero()
-        for start in range(0, keep.size, _BLOCK):
-            cells = keep[start : start + _BLOCK]
+        for start in range(0, keep.size, BLOCK):
+            cells = keep[start : start + BLOCK]
             self._count(case, self._patch[cells], rain[cells], [model[..., cells] for model in values])
         if keep.size:
+            if self._around.scales:
+                self._compare_fractions(case, valid, rain, values)
             self._store(init_time, lead_time, case)
         return int(keep.size)
 
@@ -152,6 +159,8 @@ class Counter:
             "reliability_bin": len(RELIABILITY_EDGES),
             "forecast_class": len(self.thresholds) + 1,
             "observed_class": len(self.thresholds) + 1,
+            "field": len(FIELDS),
+            "scale": len(self._around.scales),
         }
         return {name: np.zeros([sizes[d] for d in dims[2:]], sum_type(name)) for name, dims in DIMS.items()}
 
@@ -159,18 +168,20 @@ class Counter:
         self, case: dict[str, NDArray[Any]], patch: NDArray[Any], rain: NDArray[Any], values: list[NDArray[Any]]
     ) -> None:
         """Add the counts of some valid cells: `rain` (cells,), each of `values` (cells,) or (thresholds, cells)."""
-        reached = _reached(rain, self.thresholds)  # (thresholds, cells)
-        observed_class = _highest(reached)
+        events = reached(rain, self.thresholds)  # (thresholds, cells)
+        observed_class = highest(events)
         classes = len(self.thresholds) + 1
         for m, (name, forecast) in enumerate(zip(self.models, values, strict=True)):
-            deterministic = forecast.ndim == 1
-            q = None if deterministic else quantise(forecast)
-            yes = _reached(forecast, self.thresholds) if q is None else q >= self._least(name)
-            code = (patch * classes + _highest(yes)) * classes + observed_class
+            q = None if forecast.ndim == 1 else quantise(forecast)
+            yes = reached(forecast, self.thresholds) if q is None else q >= self._least(name)
+            code = (patch * classes + highest(yes)) * classes + observed_class
             table = np.bincount(code, minlength=self._member.shape[1] * classes**2)
             confusion = (self._member @ table.reshape(-1, classes**2)).reshape(-1, classes, classes)
             case["confusion"][:, m] += confusion
-            found = self._certain(confusion) if q is None else self._histogram(patch, q, reached)
+            if q is None:
+                found = certain(confusion, len(self.edges), len(RELIABILITY_EDGES))
+            else:
+                found = self._by_region(patch, q, events)
             for name_of_sum, values_of_sum in found.items():
                 case[name_of_sum][:, :, m] += values_of_sum
 
@@ -179,45 +190,40 @@ class Counter:
         table = self.decision.get(name, {})
         return quantise([table.get(r, 0.5) for r in self.thresholds])[:, None]
 
-    def _certain(self, confusion: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """Return the sums of a forecast that knows only probabilities 0 and 1, from its class confusion."""
-        result = {name: values[:, :, 0].astype(np.int64) for name, values in self._zero().items() if name in SUMS}
-        for t in range(len(self.thresholds)):
-            no, yes = confusion[:, : t + 1], confusion[:, t + 1 :]
-            hits, misses = yes[:, :, t + 1 :].sum(axis=(1, 2)), no[:, :, t + 1 :].sum(axis=(1, 2))
-            said = yes.sum(axis=(1, 2))
-            result["forecasts"][:, t, 0], result["forecasts"][:, t, -1] = no.sum(axis=(1, 2)), said
-            result["events"][:, t, 0], result["events"][:, t, -1] = misses, hits
-            result["probability_sum"][:, t, -1] = said * ONE
-            result["squared_error"][:, t] = (said - hits + misses) * ONE**2
-        return result
-
-    def _histogram(
-        self, patch: NDArray[Any], q: NDArray[np.uint16], reached: NDArray[np.bool_]
+    def _by_region(
+        self, patch: NDArray[Any], q: NDArray[np.uint16], events: NDArray[np.bool_]
     ) -> dict[str, NDArray[np.int64]]:
         """Return the sums of probabilities `q` (thresholds, cells) by region and threshold."""
-        patches, bins, thresholds = self._member.shape[1], len(self.edges), len(self.thresholds)
-        shape = (thresholds, patches, bins, 2)
-        place = np.arange(thresholds)[:, None] * patches + patch  # (thresholds, cells)
-        code = ((place * bins + self._bin_of[q]) * 2 + reached).ravel()
-        size = int(np.prod(shape))
-        count = np.bincount(code, minlength=size).reshape(shape)
-        weight = q.ravel().astype(np.float64)
-        first = np.bincount(code, weight, size).astype(np.int64).reshape(shape)
-        second = np.bincount(code, weight * weight, size).astype(np.int64).reshape(shape)
-        # (q - 65535 o)^2 = q^2 - 2 * 65535 q o + 65535^2 o for an outcome o of 0 or 1
-        error = second.sum(axis=(2, 3)) - 2 * ONE * first[..., 1].sum(axis=2) + ONE**2 * count[..., 1].sum(axis=2)
-        total = np.zeros((thresholds, patches, len(RELIABILITY_EDGES)), np.int64)
-        for k, place_of_bin in enumerate(self._reliability_of):
-            total[:, :, place_of_bin] += first[:, :, k].sum(axis=2)
+        sums = histogram(patch, q, events, self._bin_of, (self._member.shape[1], len(self.edges)))
+        first_bin = np.searchsorted(self._reliability_of, np.arange(len(RELIABILITY_EDGES)))
+        sums["probability_sum"] = np.add.reduceat(sums["probability_sum"], first_bin, axis=-1)
+        return {name: np.einsum("rp,tp...->rt...", self._member, values) for name, values in sums.items()}
 
-        by_patch = {
-            "forecasts": count.sum(axis=3),
-            "events": count[..., 1],
-            "probability_sum": total,
-            "squared_error": error,
-        }
-        return {name: np.einsum("rp,tp...->rt...", self._member, values) for name, values in by_patch.items()}
+    def _compare_fractions(
+        self, case: dict[str, NDArray[Any]], valid: NDArray[np.bool_], rain: NDArray[Any], values: list[NDArray[Any]]
+    ) -> None:
+        """Add the sums for the fractions skill score; all arrays have all cells of the mask as their last axis."""
+        fields: list[NDArray[Any]] = [reached(rain, self.thresholds) * float(ONE)]
+        places: list[tuple[int, tuple[int, ...]]] = []
+        for m, (name, forecast) in enumerate(zip(self.models, values, strict=True)):
+            if forecast.ndim == 1:
+                fields.append(reached(forecast, self.thresholds) * float(ONE))
+                places.append((m, (0, 1)))
+            else:
+                q = quantise(np.where(valid, forecast, 0))
+                fields += [(q >= self._least(name)) * float(ONE), q]
+                places += [(m, (0,)), (m, (1,))]
+        thresholds = len(self.thresholds)
+        fractions = self._around.fractions(np.concatenate(fields), valid)  # (scales, fields x thresholds, cells)
+        observed, *forecasts = np.split(fractions, range(thresholds, fractions.shape[1], thresholds), axis=1)
+        inside = self._inside * valid[:, None]
+        power = _sum_by_region(observed**2, inside)
+        for (m, of), forecast in zip(places, forecasts, strict=True):
+            error = _sum_by_region((forecast - observed) ** 2, inside)
+            whole = power + _sum_by_region(forecast**2, inside)
+            for field in of:
+                case["fraction_error"][:, :, m, field] += error
+                case["fraction_power"][:, :, m, field] += whole
 
     def _store(self, init_time: Any, lead_time: int, case: dict[str, NDArray[Any]]) -> None:
         key = (np.datetime64(init_time, "ns"), int(lead_time))
@@ -231,8 +237,9 @@ class Counter:
         -------
         Dataset
             ``forecasts``, ``events (init_time, lead_time, region, threshold, model, bin)``, ``probability_sum
-            (..., reliability_bin)``, ``squared_error (...)`` and ``confusion (init_time, lead_time, region, model,
-            forecast_class, observed_class)``, whole numbers, zero where a case was not counted.
+            (..., reliability_bin)``, ``squared_error`` and ``log_loss (...)``, ``confusion (init_time, lead_time,
+            region, model, forecast_class, observed_class)``, ``fraction_error`` and ``fraction_power (..., field,
+            scale)``, whole numbers, zero where a case was not counted.
 
         Raises
         ------
@@ -261,6 +268,8 @@ class Counter:
             "reliability_bin": np.array(RELIABILITY_EDGES),
             "forecast_class": np.arange(len(self.thresholds) + 1),
             "observed_class": np.arange(len(self.thresholds) + 1),
+            "field": np.array(FIELDS),
+            "scale": np.array(self._around.scales, np.int64),
         }
         decision = {m: {f"{r:g}": p for r, p in table.items()} for m, table in self.decision.items()}
         return as_dataset(whole, labels, self.attrs | {"decision": json.dumps(decision)})
@@ -284,14 +293,10 @@ def _decisions(
     return {m: {r: float(given[m].get(r, 0.5)) for r in thresholds} for m in models if m in given}
 
 
-def _highest(reached: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the highest class that is reached, 0 for none, shape (cells,), from (thresholds, cells)."""
-    highest = np.zeros(reached.shape[1], np.int64)
-    for t, row in enumerate(reached):
-        highest[row] = t + 1
-    return highest
-
-
-def _reached(rain: NDArray[Any], thresholds: Sequence[float]) -> NDArray[np.bool_]:
-    """Return rain >= threshold, shape (thresholds, cells), compared in the precision of the rain."""
-    return np.asarray(rain[None] >= np.asarray(thresholds, rain.dtype)[:, None])
+def _sum_by_region(squares: NDArray[np.float64], inside: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return sums (region, threshold, scale) of whole numbers (scale, threshold, cells), taken where they are exact."""
+    total = np.zeros((*squares.shape[:2], inside.shape[1]), np.int64)
+    for start in range(0, len(inside), BLOCK):
+        block = slice(start, start + BLOCK)
+        total += (squares[..., block] @ inside[block]).astype(np.int64)
+    return total.transpose(2, 1, 0)

@@ -15,7 +15,10 @@ from sslpdl.archive import open_archive, pairs
 from sslpdl.errors import VerifyError
 from sslpdl.forecast import open_forecast, run
 from sslpdl.verify.climatology import CLIMATOLOGY, with_climatology
+from sslpdl.verify.neighbourhood import SCALES
+from sslpdl.verify.parallel import workers
 from sslpdl.verify.reading import RAW, count
+from sslpdl.verify.regions import standard_regions
 from sslpdl.verify.reporting import check_free, report
 from sslpdl.verify.table import scores
 
@@ -42,7 +45,10 @@ def evaluate(
     climatology_source: str | None = None,
     split: str = "",
     replicates: int = 1000,
-    block_days: int = 1,
+    block_days: int | None = None,
+    scales: Sequence[int] = SCALES,
+    processes: int = 1,
+    dask: str | None = None,
     progress: bool = False,
     show: bool = True,
     overwrite: bool = False,
@@ -70,6 +76,10 @@ def evaluate(
         Which part of the data this is, in words.
     replicates, block_days
         Of the intervals, see `scores`.
+    scales : sequence of int, optional
+        Widths in cells of the neighbourhoods of the fractions skill score; ``()`` leaves it out.
+    processes, dask
+        Where to count, see `workers`.
     progress : bool, default False
         Show progress bars.
     show : bool, default True
@@ -85,18 +95,26 @@ def evaluate(
     Raises
     ------
     VerifyError
-        If nothing can be compared, or the report cannot be written or is there already.
+        If nothing can be compared, the report cannot be written or is there already, or no Dask cluster answers.
     """
     check_free(Path(out), overwrite=overwrite)  # before hours of forecasting
     source = open_archive(archive) if isinstance(archive, str | os.PathLike) else archive
-    with _opened(source, model, forecasts, progress=progress) as opened:
+    with workers(processes, dask=dask) as executor, _opened(source, model, forecasts, progress=progress) as opened:
         models: dict[str, xr.Dataset | str] = dict(opened)
         if "rain" in source["channel"].values:
             models[RAW] = RAW
         if not models:
             raise VerifyError("give a model or a forecast: the archive has no rain of its own to verify.")
         wanted = thresholds if opened or thresholds is not None else _THRESHOLDS
-        counts = count(source, models, thresholds=wanted, progress=progress)
+        counts = count(
+            source,
+            models,
+            thresholds=wanted,
+            regions=standard_regions(source, provinces=True),
+            scales=scales,
+            executor=executor,
+            progress=progress,
+        )
         counts = with_climatology(counts, climatology, source=climatology_source)
         forecast = next(iter(opened.values()), None)
         page = report(
@@ -165,7 +183,7 @@ def compact_table(counts: xr.Dataset, table: pd.DataFrame | None = None) -> Tabl
     columns = {"csi": "CSI", "precision": "Prec.", "recall": "Recall", "frequency_bias": "Bias",
                "bss_climatology": "BSS clim", "bss_raw": "BSS raw"}  # fmt: skip
     region = str(counts["region"].values[0])
-    part = table[(table["region"] == region) & (table["lead_time"] == "all")]
+    part = table[(table["region"] == region) & (table["lead_time"] == "all") & (table["hour"] == "all")]
     columns = {name: title for name, title in columns.items() if (part["score"] == name).any()}
     result = Table(
         title=f"{window:g}-h rain, all lead times{synthetic}", title_justify="left", caption_justify="left",

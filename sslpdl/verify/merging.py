@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["merge", "read_counts", "write_counts"]
 
-_FIXED = ("region", "threshold", "model", "bin", "reliability_bin", "forecast_class", "observed_class", "kind")
+_FIXED = (
+    *("region", "threshold", "model", "bin", "reliability_bin", "forecast_class", "observed_class", "kind"),
+    *("field", "scale"),
+)
 _AGREE = ("decision", "rain_window", "synthetic")
 
 
 def merge(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     """Add up counts of parts: other runs, other lead times, or other cells of the same case.
 
-    Whatever the partition and the order, the result equals the counts of the whole bit for bit.  A climatology taken
-    from the sample is taken anew from the merged sample.
+    Whatever the partition and the order, the result equals the counts of the whole bit for bit.  Where neighbourhoods
+    were counted, parts must be whole cases: a tile does not know what lies beside it.  A climatology taken from the
+    sample is taken anew from the merged sample.
 
     Raises
     ------

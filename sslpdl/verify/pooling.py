@@ -7,28 +7,44 @@ cells and hours of one day are not independent.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sslpdl.errors import VerifyError
 from sslpdl.verify.bins import RELIABILITY_EDGES, quantise
+from sslpdl.verify.layout import DIMS
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["Sums", "contingency", "daily_sums", "decisions", "interval", "lead_groups", "resampling_weights"]
+__all__ = [
+    "LEAST_BLOCKS",
+    "Sums",
+    "block_length",
+    "contingency",
+    "daily_sums",
+    "decisions",
+    "hour_groups",
+    "interval",
+    "lead_groups",
+    "resampling_weights",
+    "valid_hours",
+]
 
-# so many lead times are shown one by one; more are grouped
-_SINGLE = 12
+# with fewer blocks a tenth of all resamples hold one and the same block, and their spread says nothing
+LEAST_BLOCKS = 5
+# so many lead times, or hours of the day, are shown one by one; more are grouped
+_SINGLE, _SINGLE_HOURS = 12, 8
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Pooled counts; the first axis (days or replicates) is free.
+    """Pooled counts; the first axis (blocks of days, or replicates) is free.
 
     Attributes
     ----------
@@ -36,28 +52,50 @@ class Sums:
         Hits, false alarms, misses and correct negatives by the decision thresholds.
     squared_error : ndarray, shape (..., region, threshold, model)
         Sum of (probability - outcome)^2 in 1/65535^2.
-    forecasts, events, probability_sum : ndarray, shape (..., region, threshold, model, reliability bin)
-        For reliability; probabilities in 1/65535.
+    log_loss : ndarray, shape (..., region, threshold, model)
+        Sum of -ln(probability of the outcome) in `sslpdl.verify.sums.LOG_UNIT`.
+    forecasts, events : ndarray, shape (..., region, threshold, model, bin)
+        By the fine bins of probability.
+    probability_sum : ndarray, shape (..., region, threshold, model, reliability bin)
+        In 1/65535.
     confusion : ndarray, shape (..., region, model, forecast class, observed class)
+    fraction_error, fraction_power : ndarray, shape (..., region, threshold, model, field, scale)
+        In 1/65535^2.
+    first_bin : ndarray of int
+        The first fine bin of each reliability bin.
     """
 
     table: NDArray[Any]
     squared_error: NDArray[Any]
+    log_loss: NDArray[Any]
     forecasts: NDArray[Any]
     events: NDArray[Any]
     probability_sum: NDArray[Any]
     confusion: NDArray[Any]
+    fraction_error: NDArray[Any]
+    fraction_power: NDArray[Any]
+    first_bin: NDArray[np.int64]
 
     def weighted(self, weights: NDArray[np.float64]) -> Sums:
-        """Return weighted sums over the first axis, one set per row of `weights` (replicates, days)."""
-        return Sums(*(np.tensordot(weights, values.astype(np.float64), axes=(1, 0)) for values in self._arrays()))
+        """Return weighted sums over the first axis, one set per row of `weights` (replicates, blocks)."""
+        return self._each(lambda values: np.tensordot(weights, values.astype(np.float64), axes=(1, 0)))
 
     def total(self) -> Sums:
         """Return the exact sums over the first axis, which keeps length one."""
-        return Sums(*(_exact_sum(values, 0)[None] for values in self._arrays()))
+        return self._each(lambda values: _exact_sum(values, 0)[None])
 
-    def _arrays(self) -> list[NDArray[Any]]:
-        return [getattr(self, f.name) for f in fields(self)]
+    def region(self, index: int) -> Sums:
+        """Return the sums of one region, whose axis keeps length one."""
+        return self._each(lambda values: values[:, index : index + 1])
+
+    def reliability(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return forecasts and events by reliability bins."""
+        coarse = (np.add.reduceat(values, self.first_bin, axis=-1) for values in (self.forecasts, self.events))
+        return next(coarse), next(coarse)
+
+    def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Sums:
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "first_bin"}
+        return Sums(**{name: change(values) for name, values in arrays.items()}, first_bin=self.first_bin)
 
 
 def lead_groups(counts: xr.Dataset) -> dict[str, NDArray[np.int64]]:
@@ -110,15 +148,7 @@ def contingency(counts: xr.Dataset, decision: Mapping[str, Mapping[float, float]
     """
     import xarray as xr
 
-    limits = decisions(counts)
-    for m, model in enumerate(counts["model"].values):
-        for t, r in enumerate(counts["threshold"].values):
-            limits[t, m] = (decision or {}).get(str(model), {}).get(float(r), limits[t, m])
-    lower, least = quantise(counts["bin"].values), quantise(limits)
-    if not np.isin(least, lower).all():
-        wrong = limits[~np.isin(least, lower)][0]
-        raise VerifyError(f"p* = {wrong:g} is not an edge of the counted bins; count again with this decision.")
-    yes = xr.DataArray(lower >= least[..., None], dims=("threshold", "model", "bin"))
+    yes = xr.DataArray(_says_yes(counts, decision), dims=("threshold", "model", "bin"))
     forecasts, events = counts["forecasts"], counts["events"]
     hits = (events * yes).sum("bin", dtype=np.int64)
     false_alarms = (forecasts * yes).sum("bin", dtype=np.int64) - hits
@@ -129,8 +159,36 @@ def contingency(counts: xr.Dataset, decision: Mapping[str, Mapping[float, float]
     return xr.concat([hits, false_alarms, misses, negatives], outcome).transpose(*dims).rename("contingency")
 
 
-def daily_sums(counts: xr.Dataset, leads: NDArray[np.int64], *, block_days: int = 1) -> Sums:
-    """Return exact sums over lead times for each block of days of runs, days first.
+def _says_yes(counts: xr.Dataset, decision: Mapping[str, Mapping[float, float]] | None = None) -> NDArray[np.bool_]:
+    """Return which bins say yes by the decision thresholds, shape (threshold, model, bin)."""
+    limits = decisions(counts)
+    for m, model in enumerate(counts["model"].values):
+        for t, r in enumerate(counts["threshold"].values):
+            limits[t, m] = (decision or {}).get(str(model), {}).get(float(r), limits[t, m])
+    lower, least = quantise(counts["bin"].values), quantise(limits)
+    if not np.isin(least, lower).all():
+        wrong = limits[~np.isin(least, lower)][0]
+        raise VerifyError(f"p* = {wrong:g} is not an edge of the counted bins; count again with this decision.")
+    return np.asarray(lower >= least[..., None])
+
+
+def block_length(counts: xr.Dataset) -> int:
+    """Return the length of a block of days that makes blocks nearly independent, at least one day.
+
+    The runs of one day share their weather with the runs of the days that follow, as far as their valid times span.
+    Blocks four times as long keep eleven twelfths of the variance that this adds; blocks as long as the span only two
+    thirds.  Weather that itself remembers for days needs longer ones still.
+    """
+    hour = counts["init_time"].values.astype("datetime64[h]").astype(np.int64) % 24
+    leads = counts["lead_time"].values.astype(np.int64)
+    span = int(np.ptp(leads) + np.ptp(hour))
+    return max(1, -(-4 * span // 24))
+
+
+def daily_sums(
+    counts: xr.Dataset, leads: NDArray[np.int64], *, hours: Sequence[int] | None = None, block_days: int | None = None
+) -> Sums:
+    """Return exact sums over lead times for each block of days of runs, blocks first.
 
     Parameters
     ----------
@@ -138,27 +196,65 @@ def daily_sums(counts: xr.Dataset, leads: NDArray[np.int64], *, block_days: int 
         From `count`.
     leads : ndarray of int
         The lead times to add up.
-    block_days : int, default 1
-        Length of a block; days are UTC days of `init_time`.
+    hours : sequence of int, optional
+        Only cases whose rain window ends at these hours of the day, UTC.
+    block_days : int, optional
+        Length of a block; days are UTC days of `init_time`.  `block_length` by default.
     """
+    days = block_length(counts) if block_days is None else block_days
     part = counts.sel(lead_time=leads)
     day = part["init_time"].values.astype("datetime64[D]").astype(np.int64)
-    _, block = np.unique((day - day.min()) // block_days, return_inverse=True)
+    _, block = np.unique((day - day.min()) // days, return_inverse=True)
     starts = np.searchsorted(block, np.arange(block[-1] + 1))  # runs are in order of time
+    wanted = None if hours is None else np.isin(valid_hours(part), list(hours))  # (init, lead)
 
-    def by_block(values: NDArray[Any]) -> NDArray[Any]:
+    def by_block(name: str) -> NDArray[Any]:
+        values = part[name].values
+        if wanted is not None:
+            values = values * wanted.reshape(wanted.shape + (1,) * (values.ndim - 2))
         return np.asarray(np.add.reduceat(_exact_sum(values, 1), starts, axis=0))
 
     place = np.searchsorted(quantise(RELIABILITY_EDGES), quantise(part["bin"].values), side="right") - 1
-    first_bin = np.searchsorted(place, np.arange(len(RELIABILITY_EDGES)))
+    sums = {name: by_block(name) for name in DIMS}
     return Sums(
-        table=by_block(contingency(part).values),
-        squared_error=by_block(part["squared_error"].values),
-        forecasts=np.add.reduceat(by_block(part["forecasts"].values), first_bin, axis=-1),
-        events=np.add.reduceat(by_block(part["events"].values), first_bin, axis=-1),
-        probability_sum=by_block(part["probability_sum"].values),
-        confusion=by_block(part["confusion"].values),
+        table=_table(sums["forecasts"], sums["events"], _says_yes(part)),
+        first_bin=np.searchsorted(place, np.arange(len(RELIABILITY_EDGES))),
+        **sums,
     )
+
+
+def valid_hours(counts: xr.Dataset) -> NDArray[np.int64]:
+    """Return the hour of the day, UTC, at which the rain window of each case (init, lead) ends."""
+    start = counts["init_time"].values.astype("datetime64[h]").astype(np.int64)
+    return np.asarray((start[:, None] + counts["lead_time"].values.astype(np.int64)) % 24)
+
+
+def hour_groups(counts: xr.Dataset) -> dict[str, list[int]]:
+    """Return the hours of the day to score, UTC, by names that tell KST too: each one, or spans of three hours.
+
+    Examples
+    --------
+    >>> hour_groups(counts)  # doctest: +SKIP
+    {'01-03 UTC (10-12 KST)': [1, 2, 3], ...}
+    """
+    there = np.unique(valid_hours(counts)).tolist()
+    if len(there) <= _SINGLE_HOURS:
+        return {f"{h:02d} UTC ({(h + 9) % 24:02d} KST)": [h] for h in there}
+    groups = {}
+    for first in range(1, 25, 3):
+        hours = [h % 24 for h in range(first, first + 3)]
+        kst = [(h + 9) % 24 for h in hours]
+        inside = [h for h in hours if h in there]
+        if inside:
+            groups[f"{hours[0]:02d}-{hours[-1]:02d} UTC ({kst[0]:02d}-{kst[-1]:02d} KST)"] = inside
+    return groups
+
+
+def _table(forecasts: NDArray[Any], events: NDArray[Any], yes: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return hits, false alarms, misses and correct negatives on a last axis, from bins on the last axis."""
+    hits, said = (np.einsum("...tmb,tmb->...tm", values, yes.astype(np.int64)) for values in (events, forecasts))
+    misses = events.sum(axis=-1) - hits
+    return np.stack([hits, said - hits, misses, forecasts.sum(axis=-1) - said - misses], axis=-1)
 
 
 def resampling_weights(blocks: int, replicates: int, seed: int) -> NDArray[np.float64]:
@@ -167,18 +263,40 @@ def resampling_weights(blocks: int, replicates: int, seed: int) -> NDArray[np.fl
     return draws.astype(np.float64)
 
 
-def interval(replicas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the 2.5 and 97.5 percentiles over the first axis, and the share of undefined replicates."""
+def interval(
+    replicas: NDArray[np.float64], blocks: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the limits of the 95 % interval over the first axis, and the share of undefined replicates.
+
+    Parameters
+    ----------
+    replicas : ndarray, shape (replicates, ...)
+        NaN where undefined.
+    blocks : int, optional
+        How many blocks were resampled.  The percentiles are then moved outwards as Student's t with so many blocks
+        exceeds the normal distribution (the expanded percentile interval of Hesterberg 2015, doi
+        10.1080/00031305.2015.1089789): plain percentiles of few blocks are too narrow.
+    """
     ordered = np.sort(replicas, axis=0)  # NaN last
     defined = np.isfinite(ordered).sum(axis=0)
     limits = []
-    for quantile in (0.025, 0.975):
+    tail = 0.025 if blocks is None else _tail(blocks)
+    for quantile in (tail, 1 - tail):
         place = quantile * (np.maximum(defined, 1) - 1)
         below = np.floor(place).astype(np.int64)
         above = np.minimum(below + 1, np.maximum(defined, 1) - 1)
         low, high = (np.take_along_axis(ordered, k[None], axis=0)[0] for k in (below, above))
         limits.append(low + (place - below) * (high - low))
     return limits[0], limits[1], 1 - defined / len(replicas)
+
+
+@lru_cache(maxsize=64)
+def _tail(blocks: int) -> float:
+    from scipy.special import ndtr, stdtrit
+
+    if blocks < 2:
+        return 0.025
+    return float(ndtr(np.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, 0.025)))
 
 
 def _exact_sum(values: NDArray[Any], axis: int) -> NDArray[Any]:

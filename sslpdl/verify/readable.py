@@ -28,7 +28,7 @@ def with_intervals(
     Parameters
     ----------
     table : DataFrame
-        From `scores`.
+        From `scores` or `stratified`.
     scores : sequence of str
         Columns of the result; those that the table lacks are left out.
     region, lead_time : str
@@ -41,7 +41,8 @@ def with_intervals(
     DataFrame
         One row a threshold and model, with the number of observed events; a dash where a score is undefined (0/0).
     """
-    part = table[(table["region"] == region) & (table["lead_time"] == lead_time) & table["threshold"].notna()]
+    part = table[(table["region"] == region) & (table["lead_time"] == lead_time) & (table["hour"] == "all")]
+    part = part[part["threshold"].notna()]
     shown = [name for name in scores if (part["score"] == name).any()]
     part = part[part["score"].isin(shown)]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import lru_cache, partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from sslpdl.forecast import EXCEEDANCE
 from sslpdl.progress import bar
 from sslpdl.verify.climatology import CLIMATOLOGY, with_climatology
 from sslpdl.verify.counting import Counter
+from sslpdl.verify.merging import merge
+from sslpdl.verify.parallel import in_order
 from sslpdl.verify.regions import standard_regions
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ __all__ = ["common_thresholds", "count"]
 
 RAW = "raw"
 _AHEAD = 4
+# cases that a worker counts in one go
+_TOGETHER = 48
 # observations of one run are used again by the runs that follow
 _REMEMBERED = 128
 
@@ -42,6 +47,16 @@ class _Case(NamedTuple):
     places: dict[str, tuple[int, int]]
 
 
+class _Task(NamedTuple):
+    """What a worker needs to count some cases: data are read where they are used."""
+
+    archive: xr.Dataset
+    forecasts: dict[str, xr.Dataset]
+    models: list[str]
+    raw: list[str]
+    settings: dict[str, Any]
+
+
 def count(
     archive: xr.Dataset,
     models: Mapping[str, xr.Dataset | str],
@@ -49,6 +64,8 @@ def count(
     thresholds: Sequence[float] | None = None,
     regions: Mapping[str, NDArray[np.bool_]] | None = None,
     decision: Mapping[str, Mapping[float, float]] | None = None,
+    scales: Sequence[int] = (),
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
     """Count forecasts against the observations of an archive, case by case.
@@ -66,6 +83,11 @@ def count(
         `standard_regions` by default.
     decision : mapping, optional
         Decision thresholds ``{model: {threshold: p*}}``; by default those stored with each forecast, else 0.5.
+    scales : sequence of int, optional
+        Widths in cells for the fractions skill score, such as `SCALES`; none by default, which is five times faster.
+    executor : Executor, optional
+        Counts runs in parallel: any `concurrent.futures.Executor`, such as that of `workers`.  The numbers are the
+        same as in this process, to the last bit.
     progress : bool, default False
         Show a progress bar.
 
@@ -90,21 +112,53 @@ def count(
     limits = common_thresholds(forecasts, thresholds)
     cases = _cases(archive, forecasts)
     counted = [name for name in models if words.get(name) != CLIMATOLOGY]
-    counter = Counter(
-        thresholds=limits,
-        models=counted,
-        regions=regions or standard_regions(archive),
-        decision=_stored_decisions(forecasts) | dict(decision or {}),
-        attrs=_attributes(archive, cases, forecasts),
-    )
-    read = _reader(archive, forecasts, [name for name in counted if name in words], limits)
-    skipped = 0
+    settings = {
+        "thresholds": limits,
+        "models": counted,
+        "regions": regions or standard_regions(archive),
+        "decision": _stored_decisions(forecasts) | dict(decision or {}),
+        "scales": tuple(scales),
+        "attrs": _attributes(archive, cases, forecasts),
+    }
+    task = _Task(archive, forecasts, counted, [name for name in counted if name in words], settings)
     with bar("Verifying", total=len(cases), unit="fields", shown=progress) as advance:
-        for case, (observed, values) in _ahead(read, cases):
-            skipped += counter.add(case.init_time, case.lead_time, observed, values) == 0
-            advance(1)
-    counts = counter.counts().assign_attrs(cases=len(cases) - skipped, skipped=skipped)
+        if executor is None:
+            parts = [_count_cases(task, cases, advance)]
+        else:
+            parts = list(in_order(executor, partial(_count_cases, task), _by_runs(cases), advance))
+    known = [counts for counts, _ in parts if counts is not None]
+    if not known:
+        raise VerifyError(
+            "no cell has both a valid observation and valid forecasts of all models; check times, mask and gaps."
+        )
+    skipped = sum(without for _, without in parts)
+    counts = (known[0] if len(known) == 1 else merge(known)).assign_attrs(cases=len(cases) - skipped, skipped=skipped)
     return with_climatology(counts) if CLIMATOLOGY in words.values() else counts
+
+
+def _count_cases(
+    task: _Task, cases: Sequence[_Case], advance: Callable[[int], None] = lambda _: None
+) -> tuple[xr.Dataset | None, int]:
+    """Return the counts of some cases, None where no cell counted, and the number of cases without any."""
+    counter = Counter(**task.settings)
+    read = _reader(task.archive, task.forecasts, task.raw, task.settings["thresholds"])
+    skipped = 0
+    for case, (observed, values) in _ahead(read, cases):
+        skipped += counter.add(case.init_time, case.lead_time, observed, values) == 0
+        advance(1)
+    return (None if skipped == len(cases) else counter.counts()), skipped
+
+
+def _by_runs(cases: Sequence[_Case]) -> list[list[_Case]]:
+    """Divide cases into parts of whole runs, so that observations are read about once, of some 50 cases."""
+    parts: list[list[_Case]] = []
+    for _, run in groupby(cases, key=lambda case: case.init_time):
+        whole = list(run)
+        if parts and len(parts[-1]) + len(whole) <= _TOGETHER:
+            parts[-1] += whole
+        else:
+            parts.append(whole)
+    return parts
 
 
 def common_thresholds(forecasts: Mapping[str, xr.Dataset], wanted: Sequence[float] | None = None) -> tuple[float, ...]:
@@ -231,7 +285,9 @@ def _stored_decisions(forecasts: Mapping[str, xr.Dataset]) -> dict[str, Mapping[
 
 def _attributes(archive: xr.Dataset, cases: Sequence[_Case], forecasts: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     times = [case.init_time for case in cases]
-    return {
+    size = _cell_km(archive)
+    known = {} if size is None else {"cell_km": size}
+    return known | {
         "title": archive.attrs.get("title", ""),
         "source": archive.attrs.get("source", ""),
         "synthetic": str(archive.attrs.get("synthetic", "false")),
@@ -240,3 +296,13 @@ def _attributes(archive: xr.Dataset, cases: Sequence[_Case], forecasts: Mapping[
         "last_run": str(max(times).astype("datetime64[h]")),
         "models": json.dumps({name: str(forecast.attrs.get("model", "")) for name, forecast in forecasts.items()}),
     }
+
+
+def _cell_km(archive: xr.Dataset) -> float | None:
+    """Return the size of the cells in km, None where rows and columns differ or are degrees."""
+    from sslpdl.grid import Grid
+
+    grid = Grid.from_dataset(archive)
+    if grid.geographic or not np.isclose(grid.dx, grid.dy):
+        return None
+    return round(grid.dx / 1000, 3)

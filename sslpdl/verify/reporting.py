@@ -1,23 +1,24 @@
-"""The report folder: the numbers as CSV and JSON, the counts, the pictures, and one page with all of it."""
+"""The report folder: the numbers as CSV and JSON, the counts, and one page with all of it."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from sslpdl import plots
 from sslpdl.errors import VerifyError
 from sslpdl.files import atomic_directory, explain_os_error
-from sslpdl.verify import page, sections
-from sslpdl.verify.drawing import case_figures, diagrams, is_synthetic, reliability, wettest_case
+from sslpdl.verify import page
+from sslpdl.verify.cases import chosen_cases
+from sslpdl.verify.composing import compose
+from sslpdl.verify.drawing import case_figures, diagrams, is_synthetic, probabilistic, reliability
 from sslpdl.verify.merging import write_counts
-from sslpdl.verify.table import scores, three_classes
+from sslpdl.verify.pooling import block_length
+from sslpdl.verify.summary import interval_text, tidy
+from sslpdl.verify.table import stratified
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ def report(
     forecast: xr.Dataset | None = None,
     split: str = "",
     replicates: int = 1000,
-    block_days: int = 1,
+    block_days: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
@@ -48,7 +49,7 @@ def report(
         The folder: ``index.html`` (self-contained), ``scores.csv``, ``scores.json``, ``reliability.csv`` (where a
         forecast is probabilistic), ``counts.npz`` and the pictures as PNG.
     archive, forecast : Dataset, optional
-        To draw maps of the wettest case.
+        To draw maps of the best, a typical and the worst case, see `chosen_cases`.
     split : str, optional
         Which part of the data this is, in words, such as ``"test: June to September 2022"``.
     replicates, block_days, seed
@@ -68,17 +69,22 @@ def report(
     """
     out = Path(out)
     check_free(out, overwrite=overwrite)
-    options = {"replicates": replicates, "block_days": block_days, "seed": seed}
-    table = scores(counts, **options)  # type: ignore[arg-type]
+    days = block_length(counts) if block_days is None else block_days
+    options = {"replicates": replicates, "block_days": days, "seed": seed}
+    table = stratified(counts, replicates=replicates, block_days=days, seed=seed)
     reliable = reliability(counts, **options)
     figures = diagrams(counts, table, reliable=reliable, **options)
+    forecasts = probabilistic(counts)
+    cases = chosen_cases(counts, forecasts[0]) if forecasts and archive is not None and forecast is not None else {}
     if archive is not None and forecast is not None:
-        figures |= case_figures(archive, forecast, counts, classes=three_classes(counts["threshold"].values.tolist()))
-    pictures = {name: plots.png(picture) for name, picture in figures.items()}
+        figures |= case_figures(archive, forecast, cases)
+    pictures = {name: plots.png(picture, dpi=110) for name, picture in figures.items()}
+    pictures |= {name: page.lighter(pictures[name]) for name in pictures if not name.startswith("case_")}
     about = _about(counts, table, split, options)
     try:
         with atomic_directory(out, overwrite=True) as work:
-            table.to_csv(work / "scores.csv", index=False, lineterminator="\n")
+            rows = tidy(table, counts, split=split, replicates=replicates, block_days=days)
+            rows.to_csv(work / "scores.csv", index=False, lineterminator="\n")
             if reliable is not None:
                 reliable.to_csv(work / "reliability.csv", index=False, lineterminator="\n")
             document = {"about": about, "scores": _records(table)}
@@ -86,7 +92,7 @@ def report(
             write_counts(counts, work / "counts.npz")
             for name, picture in pictures.items():
                 (work / f"{name}.png").write_bytes(picture)
-            (work / "index.html").write_text(_page(counts, table, pictures, about), encoding="utf-8")
+            (work / "index.html").write_text(compose(counts, table, pictures, about, cases), encoding="utf-8")
     except OSError as error:
         raise VerifyError(f"the report cannot be written: {explain_os_error(error, out)}.") from error
     return out / "index.html"
@@ -109,12 +115,9 @@ def _about(counts: xr.Dataset, table: pd.DataFrame, split: str, options: Mapping
     leads = counts["lead_time"].values
     runs = counts.sizes["init_time"]
     blocks = int(table["blocks"].max())
-    interval = (
-        f"95 %, percentile bootstrap of {blocks} blocks of {options['block_days']} day(s) of runs, "
-        f"{options['replicates']} replicates, seed {options['seed']}; differences are paired"
-        if blocks > 1 and options["replicates"]
-        else "none: all runs start within one block of days, so that nothing can be resampled"
-    )
+    interval = interval_text(blocks, options["block_days"], options["replicates"])
+    if interval.startswith("95 %"):
+        interval += f", seed {options['seed']}; percentiles widened for few blocks; differences are paired"
     undefined = int(table["value"].isna().sum())
     facts = {
         "Data": " · ".join(str(attrs.get(key, "")) for key in ("title", "source") if attrs.get(key)),
@@ -131,6 +134,10 @@ def _about(counts: xr.Dataset, table: pd.DataFrame, split: str, options: Mapping
         "Climatology": f"constant probability, {attrs.get('climatology', 'not used')}; its yes/no forecast is always "
         "yes (the rule that maximises its CSI), its class the most probable one",
         "Intervals": interval,
+        "Neighbourhoods": "square, over the valid cells of the mask alone; fractions rounded to 1/65535"
+        if counts.sizes["scale"]
+        else "",
+        "Log score": "natural logarithm; probabilities 0 and 1 count as half of 1/65535 and one less that",
         "Undefined": f"{undefined} of {len(table)} values are 0/0 and left empty",
         "Arithmetic": "probabilities rounded to 1/65535, counts pooled before scoring, sums in whole numbers",
         "Models": "; ".join(f"{k}: {v}" for k, v in json.loads(attrs.get("models", "{}")).items() if v),
@@ -154,53 +161,3 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows as plain JSON values; NaN is null."""
     columns = {name: table[name].astype(object).where(table[name].notna(), None).tolist() for name in table.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _page(counts: xr.Dataset, table: pd.DataFrame, pictures: Mapping[str, bytes], about: Mapping[str, str]) -> str:
-    """Return the HTML page."""
-    window = float(counts.attrs["rain_window"])
-    models = [str(name) for name in counts["model"].values]
-    first = str(counts["region"].values[0])
-    title = f"Verification of {window:g}-h rain: {', '.join(models)}"
-    body = [f"<h1>{escape(title)}</h1>", f'<p class="lead">{escape(about["Data"])} · {escape(about["Runs"])}</p>']
-    if is_synthetic(counts):
-        body.append('<p class="synthetic"><strong>Synthetic data.</strong> These scores say how the method does on '
-                    "generated weather; they are no claim about real forecasts.</p>")  # fmt: skip
-    note = ("All lead times. Small print: 95 % interval. Green and red: better or worse than raw NWP, where the "
-            "interval of the paired difference leaves out zero.")  # fmt: skip
-    body += [
-        f"<h2>Yes or no: is {window:g}-h rain at least the threshold?</h2>",
-        sections.by_threshold(table, first, models, sections.YES_NO, note),
-        "<h2>Probabilities</h2>",
-        sections.by_threshold(
-            table, first, models, sections.PROBABILITY, "Raw NWP as a forecast of probability 0 or 1. " + note
-        ),
-        sections.classes(table, first, models),
-    ]
-    texts = {
-        "reliability": "Reliability and number of forecasts. Bars on the diagonal: where a reliable forecast would lie "
-        "in 95 % of samples like this one. Dashed: base rate. Shaded: forecasts that add to skill against climatology.",
-        "reliability_by_lead": "Reliability by lead time, with the number of forecasts in each bin below and the cells "
-        "of each group in the legend. Dashed: all lead times. Consistency bars are in reliability.csv.",
-        "performance": "Precision and recall at the decision threshold with 95 % intervals; curves: other decision "
-        "thresholds of the same probabilities. Curved lines: CSI; rays: frequency bias.",
-        "csi_by_lead": "CSI by lead time with 95 % intervals.",
-        "frequency_bias_by_lead": "Frequency bias by lead time with 95 % intervals; 1 is unbiased.",
-        "bss_climatology_by_lead": "Brier skill against climatology by lead time with 95 % intervals.",
-    }
-    if table["blocks"].max() == 1 or table["lower"].isna().all():
-        texts = {name: text.replace(" with 95 % intervals", "") for name, text in texts.items()}
-    init, lead, highest = wettest_case(counts)
-    case = (f"The case with most cells of at least {highest:g} mm per {window:g} h: run "
-            f"{np.datetime_as_string(init, unit='h')} UTC + {lead} h. One case proves nothing; it shows what the "
-            "numbers are about.")  # fmt: skip
-    body += [sections.by_lead(table, first, models), "<h2>Diagrams</h2>"]
-    body += [page.figure(pictures[k], alt=texts[k], text=texts[k]) for k in texts if k in pictures]
-    maps = [name for name in pictures if name not in texts]
-    if maps:
-        body.append("<h2>A case</h2>")
-        body += [
-            page.figure(pictures[name], alt=f"{case} Maps, {name.removeprefix('case_')}.", text=case) for name in maps
-        ]
-    body += [sections.by_region(counts, table, models), "<h2>How this was computed</h2>", page.facts(about)]
-    return page.page(title, body)

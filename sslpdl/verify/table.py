@@ -8,29 +8,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl.errors import VerifyError
-from sslpdl.verify.bins import ONE, RELIABILITY_EDGES
-from sslpdl.verify.climatology import CLIMATOLOGY
-from sslpdl.verify.formulas import CATEGORICAL, calibration_error, iou, ratio
-from sslpdl.verify.pooling import Sums, daily_sums, interval, lead_groups, resampling_weights
+from sslpdl.verify.pooling import (
+    LEAST_BLOCKS,
+    Sums,
+    block_length,
+    daily_sums,
+    hour_groups,
+    interval,
+    lead_groups,
+    resampling_weights,
+)
+from sslpdl.verify.scoring import ONE_CELL, RAW, Names, Scores, all_scores, three_classes
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["check_identities", "scores", "three_classes"]
-
-RAW = "raw"
-_FIVE_PERCENT = RELIABILITY_EDGES.index(0.05)
+__all__ = ["RAW", "check_identities", "scores", "stratified", "three_classes"]
 
 
 def scores(
     counts: xr.Dataset,
     *,
     groups: Mapping[str, Sequence[int]] | None = None,
+    hours: Mapping[str, Sequence[int]] | None = None,
     classes: tuple[float, float] | None = None,
+    references: Sequence[str] | None = None,
     replicates: int = 1000,
-    block_days: int = 1,
+    block_days: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return the tidy table of all scores.
@@ -41,151 +47,131 @@ def scores(
         From `count`, with as many models as wanted; ``raw`` and ``climatology`` serve as references where present.
     groups : mapping of str to lead times, optional
         Lead times to pool; by default all of them, and each one or spans of six hours.
+    hours : mapping of str to hours, optional
+        Hours of the day, UTC, at which rain windows end, to pool within each group of lead times, such as those of
+        `hour_groups`; by default all of them together.
     classes : (float, float), optional
-        The thresholds of the three classes of mIoU; see `three_classes`.
+        The thresholds of the three classes of mIoU and the other class scores; see `three_classes`.
+    references : sequence of str, optional
+        Models against which the skill scores BSS and RPSS are given; climatology and raw by default.
     replicates : int, default 1000
         Bootstrap replicates; 0 for none.
-    block_days : int, default 1
-        Days of runs that are drawn together.
+    block_days : int, optional
+        Days of runs that are drawn together; by default four times as many as the valid times of one day's runs span,
+        because runs that forecast the same weather are not independent.
     seed : int, default 0
         Of the resampling; the same days are drawn for all models, so that differences are paired.
 
     Returns
     -------
     DataFrame
-        One row per region, lead-time group, threshold (NaN for class scores and RPS), model and score: ``value``,
-        ``lower`` and ``upper`` of the 95 % interval, ``difference`` to the raw forecast with its own interval, ``n``
-        cells (over all cases), ``events`` observed, ``blocks`` resampled, and ``undefined``, the share of replicates
-        without a value (0/0).  Intervals are NaN where there is but one block.
+        One row per region, lead-time group, group of hours, threshold (NaN for class scores and RPS), model and score:
+        ``value``, ``lower`` and ``upper`` of the 95 % interval, ``difference`` to the raw forecast with its own
+        interval, ``n`` cells (over all cases), ``events`` observed, ``blocks`` resampled, and ``undefined``, the share
+        of replicates without a value (0/0).  Intervals are NaN where there are fewer than five blocks.
 
     Raises
     ------
     VerifyError
-        If an identity between scores does not hold (a defect, not a user's mistake).
+        If an identity between scores does not hold (a defect, not a user's mistake), or a reference was not counted.
     """
     import pandas as pd
 
     groups = groups or {name: leads.tolist() for name, leads in lead_groups(counts).items()}
-    names = _Names(counts, classes)
+    names = Names(counts, classes, references)
+    days = block_length(counts) if block_days is None else block_days
+    parts_of_day: Mapping[str, Sequence[int] | None] = hours or {"all": None}
     frames: list[pd.DataFrame] = []
     for group, leads in groups.items():
-        days = daily_sums(counts, np.asarray(leads, np.int64), block_days=block_days)
-        blocks = len(days.table)
-        total = days.total()
-        estimate = _all_scores(total, names)
-        if blocks > 1 and replicates:
-            resampled = _all_scores(days.weighted(resampling_weights(blocks, replicates, seed)), names)
-        else:
-            resampled = {name: np.full((1, *value.shape[1:]), np.nan) for name, value in estimate.items()}
-        frames.append(_rows(group, estimate, resampled, total, names, blocks))
-    table = pd.concat(frames, ignore_index=True)
+        for hour, wanted in parts_of_day.items():
+            blocks = daily_sums(counts, np.asarray(leads, np.int64), hours=wanted, block_days=days)
+            frames.append(_scored(blocks, names, replicates, seed).assign(lead_time=group, hour=hour))
+    table: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    first = ["region", "lead_time", "hour"]
+    table = table[[*first, *(name for name in table.columns if name not in first)]]
     check_identities(table)
     return table
 
 
-def three_classes(thresholds: Sequence[float], classes: tuple[float, float] | None = None) -> tuple[float, float]:
-    """Return the two thresholds that part dry, rain and heavy rain: the lowest and 10 mm, else the lowest and highest.
-
-    Raises
-    ------
-    VerifyError
-        If a wanted threshold was not counted.
-    """
-    values = [float(r) for r in thresholds]
-    wanted = classes or (values[0], 10.0 if 10.0 in values[1:] else values[-1])
-    for r in wanted:
-        if r not in values:
-            raise VerifyError(f"the classes of mIoU need the threshold {r:g} mm; counted were {values}.")
-    return wanted
-
-
-class _Names:
-    """Labels of the axes of pooled sums."""
-
-    def __init__(self, counts: xr.Dataset, classes: tuple[float, float] | None) -> None:
-        self.regions = [str(region) for region in counts["region"].values]
-        self.thresholds = [float(r) for r in counts["threshold"].values]
-        self.models = [str(model) for model in counts["model"].values]
-        low, high = three_classes(self.thresholds, classes)
-        cut = [0, self.thresholds.index(low) + 1, self.thresholds.index(high) + 1]
-        self.class_starts = sorted(set(cut))
-        label = {0: f"< {low:g}", cut[1]: f"{low:g}-{high:g}" if low < high else f">= {low:g}", cut[2]: f">= {high:g}"}
-        self.class_labels = [label[k] for k in self.class_starts]
-
-    def reference(self, name: str) -> int | None:
-        return self.models.index(name) if name in self.models else None
-
-
-def _all_scores(sums: Sums, names: _Names) -> dict[str, NDArray[np.float64]]:
-    """Return scores by name: (..., region, threshold, model), or (..., region, model) for those of all thresholds."""
-    a, b, c, d = np.moveaxis(sums.table.astype(np.float64), -1, 0)
-    n = a + b + c + d
-    result = {name: formula(a, b, c, d) for name, formula in CATEGORICAL.items()}
-    result["brier"] = ratio(sums.squared_error / ONE**2, n)
-    chance = sums.probability_sum / ONE
-    result["ece"] = calibration_error(sums.forecasts, sums.events, chance)
-    likely = slice(_FIVE_PERCENT, None)
-    result["ece_from_5_percent"] = calibration_error(
-        sums.forecasts[..., likely], sums.events[..., likely], chance[..., likely]
-    )
-    result["rps"] = result["brier"].sum(axis=-2)
-    for reference in (CLIMATOLOGY, RAW):
-        index = names.reference(reference)
-        if index is not None:
-            brier, rps = result["brier"], result["rps"]
-            result[f"bss_{reference}"] = 1 - ratio(brier, brier[..., index, None])
-            result[f"rpss_{reference}"] = 1 - ratio(rps, rps[..., index, None])
-    confusion = np.add.reduceat(sums.confusion.astype(np.float64), names.class_starts, axis=-1)
-    confusion = np.add.reduceat(confusion, names.class_starts, axis=-2)
-    by_class = iou(confusion)  # (..., region, model, class)
-    for k, label in enumerate(names.class_labels):
-        result[f"iou {label} mm"] = by_class[..., k]
-    result[f"miou_{len(names.class_labels)}"] = by_class.mean(axis=-1)
-    result["miou_wet"] = by_class[..., 1:].mean(axis=-1)
-    return result
-
-
-def _rows(
-    group: str,
-    estimate: dict[str, NDArray[np.float64]],
-    resampled: dict[str, NDArray[np.float64]],
-    total: Sums,
-    names: _Names,
-    blocks: int,
+def stratified(
+    counts: xr.Dataset, *, replicates: int = 1000, block_days: int | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Return the rows of one lead-time group."""
+    """Return the scores of a report: every region, and in the first one every group of lead times and of hours.
+
+    Parameters are those of `scores`; so is the table.  The other combinations follow from the counts at any time.
+    """
     import pandas as pd
 
-    raw = names.reference(RAW)
-    n = total.table[0].sum(axis=-1)  # (region, threshold, model)
-    events = total.events[0].sum(axis=-1)
+    days = block_length(counts) if block_days is None else block_days
+    leads = {name: group.tolist() for name, group in lead_groups(counts).items()}
+    whole = {"all": leads.pop("all")}
+    first = counts.isel(region=[0])
+    hours = hour_groups(counts)
+    parts: list[tuple[xr.Dataset, dict[str, Any]]] = [(counts, {"groups": whole})]
+    if leads:
+        parts.append((first, {"groups": leads}))
+    if len(hours) > 1:
+        parts.append((first, {"groups": whole, "hours": hours}))
+    tables = [scores(c, **how, replicates=replicates, block_days=days, seed=seed) for c, how in parts]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _scored(blocks: Sums, names: Names, replicates: int, seed: int) -> pd.DataFrame:
+    """Return the rows of one stratum, region by region, so that replicates of few regions are held at a time."""
+    import pandas as pd
+
+    number = len(blocks.table)
+    weights = resampling_weights(number, replicates, seed) if number >= LEAST_BLOCKS and replicates else None
+    frames = []
+    for k, region in enumerate(names.regions):
+        part = blocks.region(k)
+        total = part.total()
+        estimate = all_scores(total, names)
+        if weights is None:
+            resampled = {name: np.full((1, *value.shape[1:]), np.nan) for name, value in estimate.items()}
+        else:
+            resampled = all_scores(part.weighted(weights), names)
+        frames.append(_rows(region, estimate, resampled, total, names, number))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _rows(region: str, estimate: Scores, resampled: Scores, total: Sums, names: Names, blocks: int) -> pd.DataFrame:
+    """Return the rows of one region."""
+    import pandas as pd
+
+    n = total.table[0, 0].sum(axis=-1)  # (threshold, model)
+    events = total.events[0, 0].sum(axis=-1)
     frames: list[pd.DataFrame] = []
-    for name, value in estimate.items():
-        replicas = resampled[name]
-        lower, upper, undefined = interval(replicas)
-        columns: dict[str, Any] = {"value": value[0], "lower": lower, "upper": upper}
-        if raw is not None:
-            columns["difference"] = value[0] - value[0][..., raw, None]
-            difference = interval(replicas - replicas[..., raw, None])
+    for per_threshold in (True, False):
+        chosen = [name for name, value in estimate.items() if (value.ndim == 4) == per_threshold]
+        value: NDArray[Any] = np.stack([estimate[name][0, 0] for name in chosen])  # (score, [threshold,] model)
+        replicas = np.stack([resampled[name][:, 0] for name in chosen], axis=1)
+        lower, upper, undefined = interval(replicas, blocks)
+        columns: dict[str, Any] = {"value": value, "lower": lower, "upper": upper}
+        if names.raw is not None:
+            columns["difference"] = value - value[..., names.raw, None]
+            difference = interval(replicas - replicas[..., names.raw, None], blocks)
             columns["difference_lower"], columns["difference_upper"], _ = difference
-        per_threshold = value[0].ndim == 3
-        columns["n"] = n if per_threshold else n[:, 0]
-        columns["events"] = events if per_threshold else np.full(n[:, 0].shape, -1)
+        columns["n"] = np.broadcast_to(n if per_threshold else n[0], value.shape)
+        columns["events"] = np.broadcast_to(events if per_threshold else np.full(n[0].shape, -1), value.shape)
         columns["undefined"] = undefined
-        axes: list[list[Any]] = [names.regions, names.thresholds if per_threshold else [np.nan], names.models]
-        index: Any = pd.MultiIndex.from_product(axes, names=["region", "threshold", "model"])
+        axes: list[list[Any]] = [chosen, names.thresholds if per_threshold else [np.nan], names.models]
+        index: Any = pd.MultiIndex.from_product(axes, names=["score", "threshold", "model"])
         frame = pd.DataFrame({key: np.ravel(column) for key, column in columns.items()}, index=index).reset_index()
-        frame.insert(1, "lead_time", group)
-        frame.insert(4, "score", name)
         frames.append(frame)
     table: pd.DataFrame = pd.concat(frames, ignore_index=True)
     table["events"] = table["events"].astype("Int64").where(table["events"] >= 0)
     table.insert(list(table.columns).index("events") + 1, "blocks", blocks)
-    return table
+    table.insert(0, "region", region)
+    order = ["region", "threshold", "model", "score"]
+    return table[[*order, *(name for name in table.columns if name not in order)]]
 
 
 def check_identities(table: pd.DataFrame, *, tolerance: float = 1e-12) -> None:
-    """Check CSI = F1 / (2 - F1), FAR = 1 - precision, POD = recall and bias = recall / precision on a table of scores.
+    """Check the identities between scores on a table of them.
+
+    CSI = F1 / (2 - F1), FAR = 1 - precision, POD = recall, bias = recall / precision, Peirce = POD - POFD and, where
+    neighbourhoods were counted, FSS of one cell = F1.
 
     Published tables break these identities (the workshop paper's in seven of twelve groups); no table is written
     unchecked.
@@ -195,14 +181,17 @@ def check_identities(table: pd.DataFrame, *, tolerance: float = 1e-12) -> None:
     VerifyError
         Naming the first row that breaks one.
     """
-    keys = ["region", "lead_time", "threshold", "model"]
-    wide = table.pivot_table(index=keys, columns="score", values="value", dropna=False)
+    keys = ["region", "lead_time", "hour", "threshold", "model"]
+    wide = table[table["threshold"].notna()].pivot(index=keys, columns="score", values="value")
     pairs = {
         "CSI = F1 / (2 - F1)": (wide["csi"], wide["f1"] / (2 - wide["f1"])),
         "FAR = 1 - precision": (wide["far"], 1 - wide["precision"]),
         "POD = recall": (wide["pod"], wide["recall"]),
         "bias = recall / precision": (wide["frequency_bias"], wide["recall"] / wide["precision"].where(wide["f1"] > 0)),
+        "Peirce = POD - POFD": (wide["peirce"], wide["pod"] - wide["pofd"]),
     }
+    if ONE_CELL in wide:
+        pairs["FSS of one cell = F1"] = (wide[ONE_CELL], wide["f1"])
     for identity, (left, right) in pairs.items():
         wrong = (left - right).abs() > tolerance * right.abs().clip(lower=1)
         if wrong.any():
