@@ -102,7 +102,7 @@ def test_every_row_and_seed_stands_in_one_tidy_table(finished, archive):
     one = csv[(csv.region == "all") & (csv.score == "csi")].set_index(["row", "threshold"])
     assert set(one.loc["sslpdl"].index) == {0.1, 1.0, 10.0}
     assert one["n"].nunique() == 1  # the same cells for all
-    assert (one["lower"] <= one["value"]).all() and (one["value"] <= one["upper"]).all()
+    assert one["lower"].isna().all() and one["upper"].isna().all()  # these few days say nothing about others
     assert (one.loc["raw"]["difference"] == 0).all()
     # the CSI of a forecast that always says yes is the share of events
     opened = open_archive(archive)
