@@ -196,7 +196,15 @@ def test_projection_for_cartopy_agrees_with_the_grid():
 def test_scores_with_intervals_as_text():
     from sslpdl.verify import with_intervals
 
-    row = {"region": "all", "lead_time": "all", "threshold": 1.0, "model": "raw", "score": "csi", "events": 7}
+    row = {
+        "region": "all",
+        "lead_time": "all",
+        "hour": "all",
+        "threshold": 1.0,
+        "model": "raw",
+        "score": "csi",
+        "events": 7,
+    }
     table = pd.DataFrame(
         [
             {**row, "value": 0.314, "lower": 0.25, "upper": 0.351},
