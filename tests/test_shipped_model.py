@@ -13,7 +13,7 @@ from sslpdl import models
 from sslpdl.grid import KOREA_5KM
 from sslpdl.models import SSLPDL
 from sslpdl.training.splits import refuse_held_out, runs_in
-from sslpdl.twin import forecast, truth_rain
+from sslpdl.twin import VERSION, forecast, truth_rain
 
 THRESHOLDS = (0.1, 10.0)
 # two lead times of runs over the whole summer of a year that was neither trained nor validated on
@@ -52,6 +52,7 @@ def test_it_is_small_and_says_what_it_was_made_from(root, model):
     folder: Path = root / "data_samples" / "models" / "sslpdl-tiny"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 20e6
     assert model.provenance["archive"]["synthetic"] == "true"
+    assert model.provenance["archive"]["twin_version"] == VERSION
     assert model.provenance["config"]["model"] == {"preset": "tiny"}
 
 

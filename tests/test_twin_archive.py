@@ -8,7 +8,7 @@ import pytest
 from sslpdl.archive import open_archive
 from sslpdl.errors import ArchiveError, ConfigError
 from sslpdl.grid import KOREA_5KM
-from sslpdl.twin import CASE_LEAD_TIME, CASE_RUNS, TwinConfig, forecast, truth_rain, write_archive
+from sslpdl.twin import CASE_LEAD_TIME, CASE_RUNS, VERSION, TwinConfig, forecast, truth_rain, version_of, write_archive
 from sslpdl.twin.write import default_runs
 
 RUNS = ["2021-07-10T00", "2021-07-10T12"]
@@ -130,6 +130,7 @@ def test_sample_is_small_and_says_what_it_is(sample):
     ds = open_archive(sample)
     assert "synthetic analogue" in ds.attrs["title"].lower()
     assert ds.attrs["synthetic"] == "true"
+    assert version_of(ds.attrs) == VERSION
     np.testing.assert_array_equal(ds.init_time.values, np.array(CASE_RUNS, "datetime64[ns]"))
     assert tuple(ds.lead_time.values.tolist()) == CASE_LEAD_TIME
 

@@ -110,11 +110,14 @@ def test_convection_is_smeared_along_the_way_of_an_hour():
 def test_rain_rate_by_hand():
     excess = np.array([[-1.0, 0.0, 1.0, 1.0]], np.float32)
     intensity = np.array([[0.0, 0.0, 0.0, math.log(2)]], np.float32)
-    rain = rain_rate(excess, rate=0.5, power=1.35, growth=0.7, intensity=intensity, cap=1e6)
+    rain = rain_rate(excess, rate=0.5, power=1.35, growth=0.7, intensity=intensity, bend=1e6)
     np.testing.assert_allclose(rain, [[0, 0, 0.5 * math.exp(0.7), math.exp(0.7)]], rtol=1e-6)
-    # the soft cap: x / (1 + (x / cap)^4)^(1/4), at x = cap it is cap / 2^(1/4)
-    capped = rain_rate(excess[:, 2:3], rate=50.0, power=1, growth=0, intensity=intensity[:, :1], cap=50.0)
+    # x / (1 + (x / bend)^4)^((1 - tail)/4): at x = bend it is bend / 2^((1 - tail)/4), far above bend^(1 - tail) x^tail
+    one, none = excess[:, 2:3], intensity[:, :1]
+    capped = rain_rate(one, rate=50.0, power=1, growth=0, intensity=none, bend=50.0)
     assert capped[0, 0] == pytest.approx(50 / 2**0.25)
+    bent = [rain_rate(one, rate=rate, power=1, growth=0, intensity=none, bend=16.0, tail=0.5) for rate in (4, 16, 1600)]
+    np.testing.assert_allclose(np.ravel(bent), [4, 16 / 2**0.125, 160], rtol=1e-3)
 
 
 def test_coarse_cells_keep_the_amount_and_are_12_km_wide():

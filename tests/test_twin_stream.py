@@ -124,7 +124,7 @@ def trained(archive, tmp_path_factory):
 
 def test_training_ends_with_the_weights_that_an_archive_gives(trained):
     stored, made = (models.load(folder) for folder in trained)
-    assert made.provenance["archive"]["twin_version"] == 1
+    assert made.provenance["archive"]["twin_version"] == 2
     weights = made.network.state_dict()
     assert all(torch.equal(values, weights[name]) for name, values in stored.network.state_dict().items())
 
@@ -136,12 +136,12 @@ def test_settings_follow_from_a_stream():
 def test_a_model_of_another_twin_is_warned_of(trained, archive, tmp_path, monkeypatch):
     model = models.load(trained[1])
     config = FinetuneConfig(data=DATA, epochs=1, steps_per_epoch=1, batch_size=1, accelerator="cpu")
-    monkeypatch.setattr(write, "VERSION", 2)
-    with pytest.warns(UserWarning, match="trained on version 1 of the synthetic twin and this archive is of version 2"):
+    monkeypatch.setattr(write, "VERSION", 3)
+    with pytest.warns(UserWarning, match="trained on version 2 of the synthetic twin and this archive is of version 3"):
         tuned = finetune(ADDRESS, config=config, out=tmp_path / "model", pretrained=trained[1], progress=False)
-    with pytest.warns(UserWarning, match="trained on version 2 of the synthetic twin and this archive is of version 1"):
+    with pytest.warns(UserWarning, match="trained on version 3 of the synthetic twin and this archive is of version 2"):
         forecast.run(archive, tuned, init_time="2021-07-12", lead_time=6)
-    assert model.provenance["archive"]["twin_version"] == 1
+    assert model.provenance["archive"]["twin_version"] == 2
 
 
 @pytest.mark.filterwarnings("error")

@@ -42,8 +42,9 @@ class RainParameters:
         Weight in the driver of the readiness to rain and of what no channel shows.
     cells, gusts
         Convective noise in the driver (ragged edges, dry gaps) and in the intensity (the unpredictable heavy rain).
-    f_threshold, f_rate, f_power, f_growth, f_cap
-        The same for the forecast; its 12-km cells cannot hold the heaviest rain.
+    f_threshold, f_rate, f_growth, f_bend, f_tail
+        The same for the forecast, with the power of the truth. Above f_bend its rain grows only as the power f_tail of
+        what the driver asks for: a 12-km model has too little of the heaviest rain.
     f_noise, f_cells, f_intensity
         The forecast's own noise in the driver at the mesoscale, at the convective scale, and in the intensity.
     drizzle
@@ -61,9 +62,9 @@ class RainParameters:
     gusts: float = 0.60
     f_threshold: float = 2.10
     f_rate: float = 0.40
-    f_power: float = 1.30
     f_growth: float = 0.36
-    f_cap: float = 110.0
+    f_bend: float = 17.0
+    f_tail: float = 0.5
     f_noise: float = 1.20
     f_cells: float = 0.45
     f_intensity: float = 0.90
@@ -79,16 +80,22 @@ def driver(state: State, small: Mesoscale, weather: Weather, parameters: RainPar
     return state.driver + parameters.hidden * small.hidden + parameters.regime * weather.regime
 
 
-def rain_rate(excess: Field, *, rate: float, power: float, growth: float, intensity: Field, cap: float) -> Field:
-    """Return rain in mm/h where the driver exceeds its threshold, else 0; ``intensity`` is the log of a factor."""
+def rain_rate(
+    excess: Field, *, rate: float, power: float, growth: float, intensity: Field, bend: float, tail: float = 0.0
+) -> Field:
+    """Return rain in mm/h where the driver exceeds its threshold, else 0.
+
+    ``intensity`` is the log of a factor.  Far above ``bend`` (mm/h) rain grows as its power ``tail``: with 0, ``bend``
+    is a cap.
+    """
     rain = np.zeros_like(excess)
     wet = excess > 0
     e = excess[wet]
     strong = np.float32(rate) * np.exp(np.float32(power) * np.log(e) + np.float32(growth) * e + intensity[wet])
-    # a soft cap: at a third of it nothing is lost, and no rain is above it
-    ratio = strong / np.float32(cap)
+    # a soft bend: at a third of it nothing is lost
+    ratio = strong / np.float32(bend)
     ratio *= ratio
-    rain[wet] = strong / np.sqrt(np.sqrt(1 + ratio * ratio))
+    rain[wet] = strong / np.sqrt(np.sqrt(1 + ratio * ratio)) ** (1 - tail)
     return rain
 
 
@@ -100,7 +107,7 @@ def true_rain(
     cells = shifted_inner(convection(season, hours, last=4), 0, 0)
     excess = shifted_inner(driver(state, small, weather, p) + state.ground, 0, 0) + (p.cells * cells - p.threshold)
     gusts = np.float32(p.gusts) * cells - np.float32(0.5 * p.gusts**2)
-    return rain_rate(excess, rate=p.rate, power=p.power, growth=p.growth, intensity=gusts, cap=p.cap)
+    return rain_rate(excess, rate=p.rate, power=p.power, growth=p.growth, intensity=gusts, bend=p.cap)
 
 
 def forecast_rain(
@@ -129,7 +136,13 @@ def forecast_rain(
     strength = p.f_intensity * (0.7 + 0.3 * g)
     intensity = shifted_inner(strength * spread, 0, 0, margin=_EDGE) - np.float32(0.3 * strength)
     rain = rain_rate(
-        seen + own - p.f_threshold, rate=p.f_rate, power=p.power, growth=p.f_growth, intensity=intensity, cap=p.f_cap
+        seen + own - p.f_threshold,
+        rate=p.f_rate,
+        power=p.power,
+        growth=p.f_growth,
+        intensity=intensity,
+        bend=p.f_bend,
+        tail=p.f_tail,
     )
     moist = np.clip((shifted_inner(state.rh_850, 0, 0, margin=_EDGE) - 87) / 10, 0, 1)
     rain = np.maximum(rain, p.drizzle * moist * np.clip(seen - 0.7, 0, 1))

@@ -84,9 +84,9 @@ def statistics(
         - slopes of the power spectral density of mm/h, as the mean of the two-dimensional density over rings (the
           density integrated over rings has slopes larger by one), and how much steeper the forecast's is;
         - the time after which the correlation of hourly rain at a point falls to 1/e;
-        - CSI and frequency bias of the raw forecast (of 32 mm/h over all leads), the fall of its CSI with lead time
-          over the same 100 hours, and the gain in CSI when the forecast threshold is exceeded as often as the observed
-          one, as after quantile mapping;
+        - CSI and frequency bias of the raw forecast over leads of 6 to 30 h (of the heaviest rain over all leads, as
+          few hours have it), the fall of its CSI with lead time over the same 100 hours, and the gain in CSI when the
+          forecast threshold is exceeded as often as the observed one, as after quantile mapping;
         - the displacement of the maximum of the mean cross-correlation of forecast and true wet areas;
         - correlation of geostrophic and actual 500-hPa wind, of the thickness and the mean temperature of the layer
           500-850 hPa (truth, every fifth sample), of forecast rain and of the 15-km mean of the forecast's
@@ -209,7 +209,6 @@ class _Sums:
             "gamma scale of 0.1-20 mm/h": gamma.scale,
             "distance from that gamma": gamma.distance,
             "rain of 50 mm/h over that gamma": gamma.tail,
-            "frequency bias 32, all leads": float(np.divide(*self.classes[::-1, RAIN_EDGES[:-1] > 30].sum(axis=1))),
             "truth spectral slope 20-200 km": slope(truth_density, 20, 200),
             "truth spectral slope, ring-integrated": slope(truth_density, 20, 200) + 1,
             "forecast less truth slope 12-30 km": slope(forecast_density, 12, 30) - slope(truth_density, 12, 30),
@@ -228,7 +227,15 @@ class _Sums:
             "map maximum, median (mm/h)": float(np.median(self.maxima)),
             "maps with 100 mm/h": float(np.mean(np.array(self.maxima) >= 100)),
         }
-        return out | self._scores()
+        return out | self._heavy_biases() | self._scores()
+
+    def _heavy_biases(self) -> dict[str, float]:
+        out = {}
+        for cut in (10, 20, 32, 50):
+            # the edges of the classes are 19.95, 31.6 and 50.1 mm/h
+            rain, said = self.classes[:, RAIN_EDGES[:-1] > 0.95 * cut].sum(axis=1)
+            out[f"frequency bias {cut}, all leads"] = float(said / max(rain, 1))
+        return out
 
     def _scores(self) -> dict[str, float]:
         out: dict[str, float] = {}
