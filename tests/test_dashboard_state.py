@@ -35,6 +35,31 @@ def test_address_round_trip() -> None:
     assert view(State.from_query("?" + state.to_query())) == view(state)
 
 
+def test_what_the_parts_of_the_page_remember_comes_back() -> None:
+    query = (
+        "language=ko&theme=dark&drawer=point&panels=rain,,class&overlays=barbs,gph_500"
+        "&view=126.978,37.5665,0.8&point=126.978,37.5665&hours=3&leads=6,30&data=august-2022"
+    )
+    state = State.from_query(query)
+    assert state.panels == ["rain", "", "class"]
+    assert state.view == [126.978, 37.5665, 0.8]
+    assert state.leads == [6, 30]
+    assert state.to_query() == query
+    fitted = state.clamp(init_times=RUNS, lead_times=LEADS)
+    assert (fitted.language, fitted.point, fitted.hours) == ("ko", [126.978, 37.5665], 3)
+
+
+@pytest.mark.parametrize("text", ["1", "1,2,3,4", "a,b,c", "nan,0,1", "126,91,1", "126,37,0", "", ",,"])
+def test_a_view_that_is_none_is_left_out(text: str) -> None:
+    assert State.from_query({"view": text}).view == []
+
+
+@pytest.mark.parametrize("text", ["<b>", "a b", "ü", ",", "A" * 50])
+def test_a_word_that_is_none_is_left_out(text: str) -> None:
+    state = State.from_query({"panels": text, "language": text, "theme": text, "drawer": text})
+    assert (state.panels, state.language, state.theme, state.drawer) == ([], "", "", "")
+
+
 @pytest.mark.parametrize(
     "text", ["2022-08-08T12:00", "2022-08-08T12", "20220808 12", "2022080812", "202208081200Z", " 2022-08-08T12:00Z "]
 )

@@ -11,14 +11,13 @@ import panel as pn
 from sslpdl.dashboard.basemap import Basemap, basemap
 from sslpdl.dashboard.figures import map_figures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
+from sslpdl.dashboard.requests import submit
 from sslpdl.dashboard.source import Source, open_source
 from sslpdl.dashboard.state import State
 from sslpdl.dashboard.viewer import STATIC, Viewer
 from sslpdl.errors import SslpdlError
 
 if TYPE_CHECKING:
-    from bokeh.document import Document
-
     from sslpdl.dashboard.settings import Settings
     from sslpdl.grid import Grid
 
@@ -42,7 +41,7 @@ def create(settings: Settings) -> pn.template.Template:
     """
     try:
         source = open_source(settings)
-        session = _Session(source, settings.view)
+        session = Session(source, settings)
     except SslpdlError as error:
         log.error("%s", error)
         return _explain(str(error))
@@ -67,15 +66,26 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
     }
 
 
-class _Session:
-    """What belongs to one visitor."""
+class Session:
+    """What belongs to one visitor.
 
-    def __init__(self, source: Source, default_view: str) -> None:
-        self.source = source
+    Attributes
+    ----------
+    source : Source
+        What is shown.
+    settings : Settings
+        Of the server.
+    state : State
+        What the address asked for.
+    """
+
+    def __init__(self, source: Source, settings: Settings) -> None:
+        self.source, self.settings = source, settings
+        self._document = pn.state.curdoc
         grid = source.grid
         geography = basemap(grid)
         arguments = pn.state.session_args if pn.state.curdoc and pn.state.curdoc.session_context else {}
-        self.state = first_state(source, geography, arguments, default_view)
+        self.state = first_state(source, geography, arguments, settings.view)
         self.viewer = Viewer(
             config=configuration(source, grid, geography),
             start=self._start(),
@@ -90,24 +100,30 @@ class _Session:
         pn.state.onload(self._ask)
 
     def _start(self) -> dict[str, Any]:
-        names = ("init_time", "lead_time", "threshold", "region", "palette")
-        return {name: getattr(self.state, name) for name in names}
+        return {name: value for name, value in self.state.param.values().items() if name != "name"}
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message to the browser, from any thread; nothing happens where the visitor has gone."""
+        if self._document is not None and self._document.session_context is not None:
+            self._document.add_next_tick_callback(partial(self.viewer.tell, message))
 
     def _requested(self, message: dict[str, Any]) -> None:
-        """Take up another run; what the browser asks for goes through the same parser as an address."""
+        """Answer a question, or take up another run; a run goes through the same parser as an address."""
+        if "kind" in message:
+            submit(self, message)
+            return
         wanted = State.from_query({"init": message.get("init_time", ""), "lead": message.get("lead", "")})
         if wanted.init_time in self.source.init_times:
             self.state.init_time = wanted.init_time
             self._ask()
 
     def _ask(self) -> None:
-        document = pn.state.curdoc
-        self.source.request(self.state.init_time, partial(self._arrived, document))
+        self.source.request(self.state.init_time, self._arrived)
 
-    def _arrived(self, document: Document | None, frames: Frames) -> None:
+    def _arrived(self, frames: Frames) -> None:
         """Hand frames over from a reading thread to the session's own."""
-        if document is not None and document.session_context is not None:
-            document.add_next_tick_callback(partial(self._send, frames))
+        if self._document is not None and self._document.session_context is not None:
+            self._document.add_next_tick_callback(partial(self._send, frames))
 
     def _send(self, frames: Frames, lead: int | None = None) -> None:
         if frames.meta["init_time"] == self.state.init_time:  # otherwise the visitor has moved on

@@ -18,11 +18,13 @@ __all__ = ["State"]
 
 _TIME = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(\d\d)(?::?(\d\d))?Z?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
+_WORD = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,39}", re.ASCII)
+_MAX_WORDS = 16
 _MAX_QUERY = 4096
 
 
 class State(param.Parameterized):
-    """The whole view: run, lead time, threshold, region and palette.
+    """The whole view: run, lead time, threshold, region, palette, and what the parts of the page remember.
 
     None and the empty string mean "the default of the data at hand"; `clamp` turns them into something that exists.
     """
@@ -32,6 +34,16 @@ class State(param.Parameterized):
     threshold = param.Number(default=None, allow_None=True, bounds=(0, 1e4), doc="Rain threshold in mm per window.")
     region = param.String(default="", doc="Name of a region preset; empty: the whole grid.")
     palette = param.String(default="", doc="Name of the rain palette; empty: the default.")
+    language = param.String(default="", doc="Language of the page; empty: the browser's.")
+    theme = param.String(default="", doc="Colours of the page; empty: the browser's.")
+    drawer = param.String(default="", doc="Name of the open tab; empty: none.")
+    panels = param.List(default=[], item_type=str, doc="What the maps show from left to right, where not the usual.")
+    overlays = param.List(default=[], item_type=str, doc="What is drawn over the maps.")
+    view = param.List(default=[], item_type=float, doc="Centre and size of the maps: degrees east, north, km a pixel.")
+    point = param.List(default=[], item_type=float, doc="The chosen place: degrees east and north.")
+    hours = param.Integer(default=None, allow_None=True, bounds=(0, 9999), doc="Window of accumulated rain, hours.")
+    leads = param.List(default=[], item_type=int, doc="First and last lead time of the verification, hours.")
+    data = param.String(default="", doc="Name of the archive among those of the folders; empty: the first.")
 
     @classmethod
     def from_query(cls, query: str | bytes | Mapping[str, Any] | None) -> State:
@@ -55,6 +67,16 @@ class State(param.Parameterized):
             threshold=_number(fields.get("threshold", "")),
             region=_name(fields.get("region", "")),
             palette=_name(fields.get("palette", "")),
+            language=_one_of(fields.get("language", ""), "en", "ko"),
+            theme=_one_of(fields.get("theme", ""), "light", "dark"),
+            drawer=_name(fields.get("drawer", "")),
+            panels=_words(fields.get("panels", "")),
+            overlays=_words(fields.get("overlays", "")),
+            view=_numbers(fields.get("view", ""), (-360, 360), (-90, 90), (1e-3, 1e3)),
+            point=_numbers(fields.get("point", ""), (-360, 360), (-90, 90)),
+            hours=_integer(fields.get("hours", "")),
+            leads=[round(value) for value in _numbers(fields.get("leads", ""), (0, 9999), (0, 9999))],
+            data=_name(fields.get("data", "")),
         )
 
     def to_query(self) -> str:
@@ -65,8 +87,18 @@ class State(param.Parameterized):
             "threshold": None if self.threshold is None else f"{self.threshold:g}",
             "region": self.region or None,
             "palette": self.palette or None,
+            "language": self.language or None,
+            "theme": self.theme or None,
+            "drawer": self.drawer or None,
+            "panels": ",".join(self.panels) or None,
+            "overlays": ",".join(self.overlays) or None,
+            "view": ",".join(f"{value:.10g}" for value in self.view) or None,
+            "point": ",".join(f"{value:.10g}" for value in self.point) or None,
+            "hours": self.hours,
+            "leads": ",".join(map(str, self.leads)) or None,
+            "data": self.data or None,
         }
-        return urlencode({name: value for name, value in pairs.items() if value is not None})
+        return urlencode({name: value for name, value in pairs.items() if value is not None}, safe=",")
 
     def clamp(
         self,
@@ -100,13 +132,14 @@ class State(param.Parameterized):
         if thresholds:
             wanted = 0.0 if threshold is None else threshold
             threshold = min(thresholds, key=lambda value: abs(math.log1p(value * 10) - math.log1p(wanted * 10)))
-        return State(  # type: ignore[no-untyped-call]
-            init_time=init_time,
-            lead_time=min(lead_times, key=lambda hours: abs(hours - wanted_lead)),
-            threshold=threshold,
-            region=self.region if self.region in regions else "",
-            palette=self.palette if self.palette in palettes else next(iter(palettes), ""),
-        )
+        fitted = {
+            "init_time": init_time,
+            "lead_time": min(lead_times, key=lambda hours: abs(hours - wanted_lead)),
+            "threshold": threshold,
+            "region": self.region if self.region in regions else "",
+            "palette": self.palette if self.palette in palettes else next(iter(palettes), ""),
+        }
+        return State(**(self.param.values() | fitted))  # type: ignore[no-untyped-call]
 
 
 def _fields(query: str | bytes | Mapping[str, Any] | None) -> dict[str, str]:
@@ -156,3 +189,28 @@ def _number(text: str) -> float | None:
 
 def _name(text: str) -> str:
     return text if _NAME.fullmatch(text) else ""
+
+
+def _one_of(text: str, *choices: str) -> str:
+    return text if text in choices else ""
+
+
+def _words(text: str) -> list[str]:
+    """Return short names separated by commas; one that is none stays empty, so that the others keep their places."""
+    if not text:
+        return []
+    words = [word if _WORD.fullmatch(word) else "" for word in text.split(",")[:_MAX_WORDS]]
+    return words if any(words) else []
+
+
+def _numbers(text: str, *bounds: tuple[float, float]) -> list[float]:
+    """Return as many numbers as there are bounds, or none at all."""
+    parts = text.split(",")
+    if len(parts) != len(bounds):
+        return []
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        return []
+    inside = all(low <= number <= high for number, (low, high) in zip(numbers, bounds, strict=True))
+    return numbers if inside else []

@@ -1,11 +1,11 @@
 """The browser's part of the page as a Panel component: data go in, requests for another run come out.
 
-The scripts in ``static/viewer`` are joined in the order of their names into one module.
+The scripts in ``static/viewer`` are joined in the order of their names into one module, those in ``static/style`` into
+one stylesheet.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ __all__ = ["Viewer"]
 STATIC = Path(__file__).parent / "static"
 
 
-@lru_cache(maxsize=1)
-def _script() -> str:
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((STATIC / "viewer").glob("*.js")))
+def _joined(folder: str) -> str:
+    paths = sorted(path for path in (STATIC / folder).iterdir() if path.suffix in (".js", ".css"))
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
 class Viewer(JSComponent):
@@ -33,16 +33,20 @@ class Viewer(JSComponent):
     probability = Child()
     qpe = Child()
 
-    _esm = _script()
-    _stylesheets = [(STATIC / "viewer.css").read_text(encoding="utf-8")]  # noqa: RUF012  (Panel's own declaration)
+    _esm = _joined("viewer")
+    _stylesheets = [_joined("style")]  # noqa: RUF012  (Panel's own declaration)
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]
         self._on_request: list[Any] = []
 
     def on_request(self, callback: Any) -> None:
-        """Call `callback(message)` for each request of the browser, a dict with ``init_time`` and ``lead``."""
+        """Call `callback(message)` for each message of the browser, a dict; see `sslpdl.dashboard.requests`."""
         self._on_request.append(callback)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message to the browser; bytes in it travel as they are."""
+        self._send_msg(message)
 
     def _handle_msg(self, data: Any) -> None:
         for callback in self._on_request:

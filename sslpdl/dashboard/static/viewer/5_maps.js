@@ -64,13 +64,19 @@ class LinkedView {
     this.scale = h("div", { class: "scale" }, h("span"));
     cards[0].body.append(this.scale);
     // what was not done by `look` was done by hand, with the pointer
-    for (const range of [this.x, this.y])
-      range.change.connect(() => {
-        if (this.adjusting) return;
-        this.zoomed = true;
-        this.changed();
-      });
-    new ResizeObserver(() => this.onResized()).observe(cards[0].body);
+    this.byHand = () => {
+      if (this.adjusting) return;
+      this.zoomed = true;
+      this.changed();
+    };
+    for (const range of [this.x, this.y]) range.change.connect(this.byHand);
+    this.observer = new ResizeObserver(() => this.onResized());
+    this.observer.observe(cards[0].body);
+  }
+
+  close() {
+    this.observer.disconnect();
+    for (const range of [this.x, this.y]) range.change.disconnect(this.byHand);
   }
 
   get size() {

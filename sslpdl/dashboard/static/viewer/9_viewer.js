@@ -1,14 +1,17 @@
 // The page: one store, one drawing function per concern, and no message to the server but for another run.
 
 class Viewer {
-  constructor(model, view) {
+  // `state`: what the store begins with beyond the address, as when the page is built again in another language.
+  constructor(model, maps, requests, state = {}) {
     this.model = model;
+    this.requests = requests;
     this.config = model.config;
+    const start = model.start;
+    speak(state.language ?? start.language);
     this.cells = this.config.rows * this.config.columns;
     this.geography = new Geography(this.config.tables);
     this.tables = new Map(this.config.palettes.map((p) => [p.name, classTable(p, this.config.rain_code, 16)]));
     this.probabilityTable = classTable(this.config.probability_palette, this.config.probability_code, 8);
-    const start = model.start;
     this.store = createStore({
       init: start.init_time,
       lead: Math.max(0, this.config.lead_times.indexOf(start.lead_time)),
@@ -19,25 +22,31 @@ class Viewer {
       fps: 4,
       loop: true,
       pointer: null,
+      language: start.language,
+      theme: start.theme,
+      drawer: start.drawer,
+      ...Object.assign({}, ...FEATURES.map((part) => part.initial(start, this.config))),
+      ...state,
     });
-    this.cards = MAP_NAMES.map((name) => {
-      const figure = view.model.document.get_model_by_name(`map-${name}`);
-      return new MapCard(name, figure, model.get_child(name));
-    });
+    this.cards = MAP_NAMES.map((name) => new MapCard(name, maps[name].figure, maps[name].element));
     this.actions = this.makeActions();
     this.controls = new Controls(this.store, this.config, this.actions);
     this.header = new Header(this.config);
     this.footer = footer(this.config);
-    this.root = h("div", { class: "app" }, this.header.element, this.controls.element,
-      h("main", { class: "maps" }, this.cards.map((card) => card.card)), this.footer.element);
+    this.main = h("main", { class: "maps" }, this.cards.map((card) => card.card));
     this.linked = new LinkedView(this.cards, this.config, this.geography);
     this.linked.moved = () => {
       this.root.classList.toggle("zoomed", this.linked.zoomed);
       this.drawPointer();
+      for (const part of this.parts) part.moved?.();
     };
+    this.parts = FEATURES.map((part) => ({ ...part, ...part.create(this) }));
+    this.drawer = new Drawer(this.store, this.parts);
+    this.controls.element.append(this.drawer.list);
+    this.root = h("div", { class: "app" }, this.header.element, this.controls.element,
+      h("div", { class: "stage" }, this.main, this.drawer.element), this.footer.element);
     this.cards[0].body.append(this.mapButtons());
     this.store.listen((_, changed) => this.draw(changed));
-    model.on("run", () => this.receive());
     this.stopListening = listenToKeys(this.actions);
     releaseFocus(this.controls.element);
     for (const { body } of this.cards)
@@ -48,6 +57,15 @@ class Viewer {
       );
     this.receive();
     this.draw(new Set(Object.keys(this.store.get())));
+  }
+
+  close() {
+    this.store.set({ playing: false });
+    clearTimeout(this.addressTimer);
+    this.stopListening();
+    this.linked.close();
+    this.requests.silence();
+    for (const part of this.parts) part.close?.();
   }
 
   makeActions() {
@@ -86,9 +104,12 @@ class Viewer {
     const loaded = new RunFrames(run, this.cells, this.config.thresholds.length, this.run);
     this.run = loaded;
     this.controls.drawRuler(run.qpe);
+    for (const part of this.parts) part.run?.(loaded);
     this.draw(new Set(["init", "lead"]));
     loaded.load(this.store.get().lead, (index) => {
-      if (this.run === loaded && index === this.store.get().lead) this.drawMaps();
+      if (this.run !== loaded) return;
+      if (index === this.store.get().lead) this.drawMaps();
+      for (const part of this.parts) part.frame?.(index);
     });
   }
 
@@ -119,6 +140,7 @@ class Viewer {
     const state = this.store.get();
     const any = (...keys) => keys.some((key) => changed.has(key));
     this.controls.update(state);
+    this.drawer.update(state);
     if (any("palette")) this.drawPalette(state);
     if (any("init", "lead", "palette")) this.drawMaps();
     else if (any("threshold")) this.drawMaps(["probability"]);
@@ -126,7 +148,8 @@ class Viewer {
     if (any("pointer")) this.drawPointer();
     if (any("region")) this.linked.fit(this.region(state.region));
     if (any("playing", "fps")) this.drive(state);
-    if (any("init", "lead", "threshold", "palette", "region", "playing")) this.rememberInAddress();
+    for (const part of this.parts) part.draw?.(state, changed);
+    this.rememberInAddress();
   }
 
   palette(name) {
@@ -277,16 +300,34 @@ class Viewer {
       if (threshold != null) set("threshold", plain(threshold));
       set("region", state.region);
       set("palette", state.palette === this.config.palettes[0].name ? "" : state.palette);
+      for (const key of ["language", "theme", "drawer"]) set(key, state[key]);
+      for (const part of FEATURES)
+        for (const [key, text] of Object.entries(part.address)) set(key, text(state[key], state));
       history.replaceState(history.state, "", `${location.pathname}?${query}${location.hash}`);
     }, 250);
   }
 }
 
 export function render({ model, view }) {
-  const viewer = new Viewer(model, view);
-  model.on("lifecycle:remove", () => {
-    viewer.store.set({ playing: false });
-    viewer.stopListening();
-  });
-  return viewer.root;
+  const { document: page } = view.model;
+  const maps = Object.fromEntries(
+    MAP_NAMES.map((name) => [name, { figure: page.get_model_by_name(`map-${name}`), element: model.get_child(name) }]),
+  );
+  const requests = new Requests(model);
+  const frame = h("div", { class: "viewer" });
+  let viewer;
+  const build = (state) => {
+    viewer = new Viewer(model, maps, requests, state);
+    // in another language every word is another: the page is built again around the same maps
+    viewer.rebuild = (change) => {
+      viewer.close();
+      const { pointer, playing, ...kept } = viewer.store.get();
+      build({ ...kept, ...change });
+    };
+    frame.replaceChildren(viewer.root);
+  };
+  build({});
+  model.on("run", () => viewer.receive());
+  model.on("lifecycle:remove", () => viewer.close());
+  return frame;
 }

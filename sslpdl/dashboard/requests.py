@@ -1,0 +1,71 @@
+"""Questions that the browser asks a session, and who answers them.
+
+A message is a dict with ``kind``, ``id`` and whatever the kind needs; the answer carries the same ``id`` and either
+``answer`` or ``problem``, a sentence for the reader.  What comes from a browser is not to be trusted: a function that
+answers checks what it uses.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sslpdl.errors import SslpdlError
+
+if TYPE_CHECKING:
+    from sslpdl.dashboard.page import Session
+
+__all__ = ["ANSWERS", "answer", "submit"]
+
+log = logging.getLogger(__name__)
+
+ANSWERS: dict[str, str] = {}
+"""Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
+
+It is called in a thread as ``function(session, message)`` and returns a dict of plain values, bytes and arrays.
+"""
+
+
+def answer(session: Session, message: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the reply to a message, or None if it is no question.
+
+    Parameters
+    ----------
+    session : Session
+        Who asks.
+    message : dict
+        As it came from the browser.
+    """
+    kind, number = message.get("kind"), message.get("id")
+    if not isinstance(kind, str) or kind not in ANSWERS or not isinstance(number, int):
+        return None
+    module, _, name = ANSWERS[kind].partition(":")
+    try:
+        function: Callable[[Session, dict[str, Any]], dict[str, Any]]
+        function = getattr(import_module(f"sslpdl.dashboard.{module}"), name)
+        return {"id": number, "answer": function(session, message)}
+    except SslpdlError as error:
+        return {"id": number, "problem": str(error)}
+    except Exception:
+        log.exception("The question %r could not be answered.", kind)
+        return {"id": number, "problem": "this could not be done; the server's log says why."}
+
+
+def submit(session: Session, message: dict[str, Any]) -> None:
+    """Answer a message in a thread, and tell the session."""
+
+    def work() -> None:
+        reply = answer(session, message)
+        if reply is not None:
+            session.tell(reply)
+
+    _threads().submit(work)
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, thread_name_prefix="sslpdl-answer")

@@ -1,0 +1,25 @@
+// The drawer beside the maps: one tab for each part of the page that has one; `drawer` in the store names the open one.
+
+class Drawer {
+  constructor(store, parts) {
+    this.parts = parts.filter((part) => part.title);
+    this.tabs = this.parts.map((part) =>
+      h("button", { type: "button", role: "tab", id: `tab-${part.name}`, "aria-controls": `panel-${part.name}`,
+        onclick: () => store.set({ drawer: store.get().drawer === part.name ? "" : part.name }) }, part.title()),
+    );
+    this.panels = this.parts.map((part) =>
+      h("section", { role: "tabpanel", id: `panel-${part.name}`, class: `panel ${part.name}`, "aria-labelledby": `tab-${part.name}`, hidden: true }, part.element),
+    );
+    this.list = h("nav", { class: "tabs", role: "tablist", "aria-label": words.views, hidden: !this.parts.length }, this.tabs);
+    this.element = h("aside", { class: "drawer", hidden: true }, this.panels);
+  }
+
+  update({ drawer }) {
+    this.element.hidden = !this.parts.some((part) => part.name === drawer);
+    this.parts.forEach((part, k) => {
+      const open = part.name === drawer;
+      this.panels[k].hidden = !open;
+      this.tabs[k].setAttribute("aria-selected", String(open));
+    });
+  }
+}
