@@ -204,6 +204,7 @@ class Source:
             "source": str(attrs.get("source", "")),
             "nwp": str(attrs.get("nwp", "NWP")),
             "synthetic": str(attrs.get("synthetic", "false")).lower() == "true",
+            "variables": [str(name) for name in self.archive["channel"].values],
             "init_times": self.init_times,
             "lead_times": self.lead_times,
             "qpe_window": float(window) if window is not None else 1.0,
