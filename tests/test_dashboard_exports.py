@@ -406,7 +406,7 @@ def test_a_job_tells_its_progress_and_brings_the_file(source: Source) -> None:
     last = visitor.told[-1]
     assert (last["kind"], last["job"], last["state"]) == ("export", taken["job"], "done")
     assert (last["name"], last["type"]) == (taken["name"], "image/gif")
-    assert last["data"].startswith(b"GIF8")
+    assert last["content"].startswith(b"GIF8")
     visitor.ended.clear()
     jobs.start(visitor, message("point"))  # the next is welcome at once
     assert visitor.ended.wait(120)

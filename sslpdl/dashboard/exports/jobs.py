@@ -134,7 +134,7 @@ def _outcome(job: Job) -> dict[str, Any]:
         log.exception("The file %s could not be made.", job.order.name)
         return {"state": "failed", "problem": "this file could not be made; the server's log says why."}
     kind = _TYPES[job.order.name.rpartition(".")[2]]
-    return {"state": "done", "name": job.order.name, "type": kind, "data": content, "note": note}
+    return {"state": "done", "name": job.order.name, "type": kind, "content": content, "note": note}
 
 
 def make(job: Job) -> tuple[bytes, str]:

@@ -33,7 +33,7 @@ WORDS: dict[str, dict[str, str]] = {
     "ko": {
         "heading": "{window:g}시간 강수량, 유효시각 {valid}",
         "run": "초기시각 {init}  ·  선행시간 +{lead}시간  ·  {region}",
-        "whole": "전체 영역",
+        "whole": "전체 격자",
         "view": "선택 영역",
         "nwp": "{nwp} 강수량",
         "amount": "mm/{window:g}시간",
