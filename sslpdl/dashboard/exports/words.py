@@ -9,7 +9,7 @@ __all__ = ["WORDS", "when"]
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
-        "heading": "Rain in {window:g} h to {valid}",
+        "heading": "{window:g}-h rain to {valid}",
         "run": "Run {init}  ·  lead time +{lead} h  ·  {region}",
         "whole": "whole grid",
         "view": "chosen view",

@@ -127,6 +127,7 @@ class Standpoint {
 
   remember() {
     clearTimeout(this.timer);
+    if (this.known === undefined) return; // what the address asked for has not been shown yet
     const view = this.read();
     if (String(view) === String(this.store.get().view)) return;
     this.known = view;
@@ -140,8 +141,9 @@ class Standpoint {
   }
 
   update({ view }, changed) {
-    if (changed.has("view") && view && view !== this.known) this.restore(view);
+    if (!changed.has("view") || view === this.known) return;
     this.known = view;
+    if (view) this.restore(view);
   }
 }
 
