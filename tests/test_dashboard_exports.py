@@ -258,6 +258,17 @@ def test_gif_has_a_picture_for_each_lead_time_in_exact_colours(source: Source) -
             assert image.getpixel(places[2]) == rgb(RAIN, qpe)
 
 
+def test_every_class_keeps_its_colour_in_a_film() -> None:
+    hexes = [colour for p in (RAIN, RAIN_SAFE, PROBABILITY) for colour in p.hex if len(colour) == 7] + ["#ffffff"]
+    classes = np.array([list(bytes.fromhex(colour[1:])) for colour in hexes], np.uint8)
+    # beside each class colours that are almost the same, as smooth edges of lines have
+    near = np.clip(classes[:, None].astype(int) + np.arange(-12, 13)[None, :, None], 0, 255).astype(np.uint8)
+    image = np.repeat(np.concatenate([near, np.repeat(classes[:, None], 25, axis=1)], axis=1), 3, axis=0)
+    film = Image.open(io.BytesIO(pictures.write_gif(lambda: iter([image, image[::-1]]), 4)))
+    shown = np.asarray(film.convert("RGB"))[1::3, -1]
+    np.testing.assert_array_equal(shown, classes)
+
+
 def test_a_film_that_grows_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "_MOST_BYTES", 50_000)
     noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)

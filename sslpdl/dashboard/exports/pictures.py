@@ -81,7 +81,6 @@ def write_gif(pictures: Callable[[], Iterator[NDArray[np.uint8]]], fps: int) -> 
     first = Image.fromarray(next(rest))
     colours = _colours(first)
     buffer = _Bounded()
-    # no delta within 4 is told apart by Pillow's search, and the classes are further apart
     reduced = (Image.fromarray(image).quantize(palette=colours, dither=Image.Dither.NONE) for image in rest)
     step = 1000 // fps
     first.quantize(palette=colours, dither=Image.Dither.NONE).save(
@@ -112,8 +111,8 @@ def _colours(image: Image.Image) -> Image.Image:
     )
     found = image.quantize(colors=256 - len(fixed), method=Image.Quantize.MEDIANCUT).getpalette() or []
     others = np.array(found, int).reshape(-1, 3)
-    # one that is almost a class would be taken for it
-    apart = np.abs(others[:, None] - np.array(fixed)[None]).max(axis=2).min(axis=1) > 4
+    # Pillow looks up colours in steps of 4, by the lower corner: one within 8 of a class could be taken for it
+    apart = np.abs(others[:, None] - np.array(fixed)[None]).max(axis=2).min(axis=1) > 8
     table = np.concatenate([np.array(fixed, int), others[apart]])[:256]
     holder = Image.new("P", (1, 1))
     holder.putpalette(table.astype(np.uint8).tobytes())
