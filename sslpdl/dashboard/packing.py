@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PROBABILITY_CODE", "RAIN_CODE", "Code", "pack_lead", "pool"]
+__all__ = ["PROBABILITY_CODE", "RAIN_CODE", "Code", "pack_lead", "pool", "unpack_lead"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,11 @@ class Code:
         steps = np.clip(steps, first_of_class[index], last_of_class[index])
         return np.where(missing, self.missing, steps).astype(self.dtype)
 
+    def decode(self, codes: NDArray[np.uint8 | np.uint16]) -> NDArray[np.float64]:
+        """Return the values that integers stand for, NaN where missing; each is in the class of its integer."""
+        # divided, not multiplied: 70 steps of 0.01 must be 0.7, not 0.7000000000000001
+        return np.where(codes == self.missing, np.nan, codes / round(1 / self.unit))
+
 
 RAIN_CODE = Code(0.01, "uint16")
 PROBABILITY_CODE = Code(0.005, "uint8")
@@ -117,6 +122,34 @@ def pack_lead(
     if probabilities is not None:
         parts.append(PROBABILITY_CODE.encode(probabilities, probability_edges).tobytes())
     return zlib.compress(b"".join(parts), 4)
+
+
+def unpack_lead(
+    block: bytes, shape: tuple[int, int], *, qpe: bool, probabilities: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Return what `pack_lead` packed, as the page shows it: to half a step, each value in its class.
+
+    Parameters
+    ----------
+    block : bytes
+        From `pack_lead`.
+    shape : tuple of int
+        Rows and columns.
+    qpe, probabilities : bool
+        Whether the block holds them.
+
+    Returns
+    -------
+    rain : ndarray, shape (y, x)
+    qpe : ndarray, shape (y, x), or None
+    probabilities : ndarray, shape (threshold, y, x), or None
+    """
+    cells = shape[0] * shape[1]
+    raw = np.frombuffer(zlib.decompress(block), np.uint8)
+    words, rest = np.split(raw, [2 * cells * (1 + qpe)])
+    planes = words.reshape(-1, 2, cells).swapaxes(1, 2).copy().view("<u2").reshape(-1, *shape)
+    chances = PROBABILITY_CODE.decode(rest.reshape(-1, *shape)) if probabilities else None
+    return RAIN_CODE.decode(planes[0]), RAIN_CODE.decode(planes[1]) if qpe else None, chances
 
 
 def pool(values: NDArray[Any], factor: int) -> NDArray[Any]:

@@ -102,9 +102,15 @@ class Session:
     def _start(self) -> dict[str, Any]:
         return {name: value for name, value in self.state.param.values().items() if name != "name"}
 
+    @property
+    def left(self) -> bool:
+        """Whether the visitor has gone, so that nobody waits for an answer."""
+        context = None if self._document is None else self._document.session_context
+        return context is None or bool(context.destroyed)
+
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message to the browser, from any thread; nothing happens where the visitor has gone."""
-        if self._document is not None and self._document.session_context is not None:
+        if self._document is not None and not self.left:
             self._document.add_next_tick_callback(partial(self.viewer.tell, message))
 
     def _requested(self, message: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 ANSWERS: dict[str, str] = {
     "influence": "inspecting:influence",
     "reconstruction": "inspecting:reconstruction",
+    "export": "exports.jobs:start",
+    "export-cancel": "exports.jobs:cancel",
 }
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 

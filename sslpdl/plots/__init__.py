@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     )
     from sslpdl.plots.fields import field_map
     from sslpdl.plots.maps import class_map, new_map, time_label
+    from sslpdl.plots.publication import MapPanel, Place, Sheet
     from sslpdl.plots.side_by_side import panels
     from sslpdl.plots.style import Picture, png
 
 # matplotlib takes a third of a second to import: only those who draw pay for it
 _WHERE = {
+    "MapPanel": "publication",
     "Picture": "style",
+    "Place": "publication",
+    "Sheet": "publication",
     "class_map": "maps",
     "economic_value": "curves",
     "field_map": "fields",
@@ -55,8 +59,11 @@ __all__ = [
     "PROBABILITY",
     "RAIN",
     "RAIN_SAFE",
+    "MapPanel",
     "Palette",
     "Picture",
+    "Place",
+    "Sheet",
     "class_map",
     "economic_value",
     "field_map",

@@ -5,14 +5,19 @@ from __future__ import annotations
 import functools
 import io
 import textwrap
+import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["INK", "MUTED", "Picture", "annotate", "model_style", "png", "styled"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["INK", "MUTED", "Picture", "annotate", "model_style", "pixels", "png", "styled"]
 
 INK = "#1d2733"
 MUTED = "#66717d"
@@ -50,6 +55,9 @@ _STYLE: dict[Any, Any] = {
     "savefig.facecolor": "white",
 }
 
+# the look is a setting of the whole process, and fonts are shared: threads draw one after another
+_drawing = threading.RLock()
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -72,11 +80,11 @@ class Picture(Figure):
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Draw with the look of this package, whatever the user's own settings are."""
+    """Draw with the look of this package, whatever the user's own settings are, and no two threads at once."""
 
     @functools.wraps(function)
     def draw(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context(_STYLE):
+        with _drawing, matplotlib.rc_context(_STYLE):
             return function(*args, **kwargs)
 
     return draw
@@ -85,9 +93,17 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 def png(figure: Figure, *, dpi: int = 130) -> bytes:
     """Return a figure as the bytes of a PNG file, the same for the same figure."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
+    with _drawing, matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def pixels(figure: Figure, *, dpi: int) -> NDArray[np.uint8]:
+    """Return a figure as an image (rows, columns, 3), 0-255, for a film."""
+    with _drawing, matplotlib.rc_context(_STYLE):
+        figure.set_dpi(dpi)
+        figure.canvas.draw()
+        return np.array(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
 
 
 def annotate(figure: Figure, *lines: str, size: float = 7.5) -> None:

@@ -289,22 +289,25 @@ class Viewer {
 
   rememberInAddress() {
     clearTimeout(this.addressTimer);
+    if (this.store.get().playing) return;
+    this.addressTimer = setTimeout(() => history.replaceState(history.state, "", this.address()), 250);
+  }
+
+  // Path and query that bring back this view.
+  address() {
     const state = this.store.get();
-    if (state.playing) return;
-    this.addressTimer = setTimeout(() => {
-      const query = new URLSearchParams(location.search);
-      const threshold = this.config.thresholds[state.threshold];
-      const set = (name, value) => (value == null || value === "" ? query.delete(name) : query.set(name, value));
-      set("init", state.init);
-      set("lead", this.config.lead_times[state.lead]);
-      if (threshold != null) set("threshold", plain(threshold));
-      set("region", state.region);
-      set("palette", state.palette === this.config.palettes[0].name ? "" : state.palette);
-      for (const key of ["language", "theme", "drawer"]) set(key, state[key]);
-      for (const part of FEATURES)
-        for (const [key, text] of Object.entries(part.address)) set(key, text(state[key], state));
-      history.replaceState(history.state, "", `${location.pathname}?${query}${location.hash}`);
-    }, 250);
+    const query = new URLSearchParams(location.search);
+    const threshold = this.config.thresholds[state.threshold];
+    const set = (name, value) => (value == null || value === "" ? query.delete(name) : query.set(name, value));
+    set("init", state.init);
+    set("lead", this.config.lead_times[state.lead]);
+    if (threshold != null) set("threshold", plain(threshold));
+    set("region", state.region);
+    set("palette", state.palette === this.config.palettes[0].name ? "" : state.palette);
+    for (const key of ["language", "theme", "drawer"]) set(key, state[key]);
+    for (const part of FEATURES)
+      for (const [key, text] of Object.entries(part.address)) set(key, text(state[key], state));
+    return `${location.pathname}?${query}${location.hash}`;
   }
 }
 

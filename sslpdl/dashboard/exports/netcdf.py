@@ -1,0 +1,151 @@
+"""A run as CF NetCDF: rain of the NWP, probabilities and QPE on the same lead times."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sslpdl import __version__
+from sslpdl.dashboard.exports.reading import Run
+from sslpdl.errors import ConfigError
+from sslpdl.forecast import EXCEEDANCE
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sslpdl.dashboard.exports.order import Order
+    from sslpdl.dashboard.source import Source
+
+__all__ = ["dataset", "netcdf"]
+
+_MOST_VALUES = 60_000_000
+_RAIN = {"units": "mm", "standard_name": "lwe_thickness_of_precipitation_amount", "grid_mapping": "crs"}
+_COORDINATES = "lat lon valid_time"
+
+
+def netcdf(source: Source, order: Order) -> bytes:
+    """Return a NetCDF-4 file of some lead times of a run.
+
+    Raises
+    ------
+    ConfigError
+        If it would be too large to send.
+    ForecastError
+        If the probabilities are still being computed.
+    """
+    run = Run(source, order.run)
+    cells = run.grid.shape[0] * run.grid.shape[1]
+    if len(order.leads) * cells * (len(run.thresholds) + 2) > _MOST_VALUES:
+        raise ConfigError("this part of the run is too large to send to a browser; choose fewer lead times.")
+    made = dataset(run, order.leads)
+    names = [name for name in ("rain", EXCEEDANCE, "qpe") if name in made]
+    encoding: dict[str, Any] = {
+        name: {"zlib": True, "complevel": 4, "shuffle": True, "dtype": "float32", "_FillValue": np.float32(np.nan)}
+        for name in names
+    }
+    encoding |= {name: {"_FillValue": None} for name in ("lat", "lon", "x", "y")}
+    for name in ("init_time", "valid_time", "valid_time_bounds"):
+        encoding[name] = {
+            "units": "hours since 1970-01-01",
+            "calendar": "standard",
+            "dtype": "int64",
+            "_FillValue": None,
+        }
+    with tempfile.TemporaryDirectory(prefix="sslpdl-export-") as folder:
+        path = Path(folder) / "run.nc"
+        made.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+        return path.read_bytes()
+
+
+def dataset(run: Run, leads: tuple[int, ...]) -> xr.Dataset:
+    """Return some lead times of a run, given by position, with CF attributes.
+
+    Returns
+    -------
+    Dataset
+        ``rain`` and ``qpe (init_time, lead_time, y, x)`` [mm] and, where there is a model,
+        ``probability_of_precipitation_amount_above_threshold (init_time, lead_time, threshold, y, x)``.
+    """
+    import xarray as xr
+
+    windows = sorted({run.window(lead) for lead in leads})
+    made = xr.Dataset(coords=_coordinates(run, leads), attrs=_attributes(run, leads))
+    dims = ("init_time", "lead_time", "y", "x")
+    about = run.about()
+    rain = np.stack([run.rain(lead) for lead in leads])[None]
+    nwp = {"long_name": f"rain of {about['nwp']} in the window that ends at valid_time"}
+    made["rain"] = (dims, rain, _RAIN | nwp | _sum(windows))
+    if run.thresholds:
+        chances = np.stack([run.probabilities(lead) for lead in leads])[None]
+        attrs = {"long_name": "probability of reaching the threshold", "units": "1", "grid_mapping": "crs"}
+        made[EXCEEDANCE] = (("init_time", "lead_time", "threshold", "y", "x"), chances, attrs)
+    qpe = np.stack([run.qpe(lead) for lead in leads])[None]
+    observed = {"long_name": "observed rain in the window that ends at valid_time"}
+    made["qpe"] = (dims, qpe, _RAIN | observed | _sum([run.qpe_window]))
+    for name in made.data_vars:
+        made[name].encoding["coordinates"] = _COORDINATES
+    return made
+
+
+def _sum(windows: list[float]) -> dict[str, str]:
+    """Return the CF words for a sum over a window, where it is the same at all lead times."""
+    return {"cell_methods": f"valid_time: sum (interval: {windows[0]:g} hours)"} if len(windows) == 1 else {}
+
+
+def _coordinates(run: Run, leads: tuple[int, ...]) -> dict[str, Any]:
+    kept = {
+        name: run.archive[name].drop_vars([c for c in run.archive[name].coords if c != name]) for name in ("y", "x")
+    }
+    lon, lat = run.grid.lonlat()
+    hours = np.array([run.source.lead_times[lead] for lead in leads], "int64")
+    valid = np.array([run.valid_time(lead) for lead in leads]).astype("datetime64[ns]")
+    spans = np.array([round(3600 * run.window(lead)) for lead in leads], "timedelta64[s]")
+    bounds = np.stack([valid - spans, valid], axis=-1)
+    coordinates: dict[str, Any] = kept | {
+        "init_time": ("init_time", [run.init_time], {"standard_name": "forecast_reference_time", "axis": "T"}),
+        "lead_time": ("lead_time", hours, {"standard_name": "forecast_period", "units": "hours"}),
+        "valid_time": (
+            ("init_time", "lead_time"),
+            valid[None],
+            {"standard_name": "time", "long_name": "end of the rain window, UTC", "bounds": "valid_time_bounds"},
+        ),
+        "valid_time_bounds": (("init_time", "lead_time", "bound"), bounds[None]),
+        "lat": (("y", "x"), lat.astype("float32"), {"standard_name": "latitude", "units": "degrees_north"}),
+        "lon": (("y", "x"), lon.astype("float32"), {"standard_name": "longitude", "units": "degrees_east"}),
+        "crs": ((), np.int32(0), run.grid.to_attrs()),
+    }
+    if run.thresholds:
+        attrs = {
+            "units": "mm",
+            "standard_name": "lwe_thickness_of_precipitation_amount",
+            "long_name": f"amount in {run.source.probabilities.window:g} h",
+            "spp__relative_to_threshold": "greater_than_or_equal_to",
+        }
+        coordinates["threshold"] = ("threshold", np.asarray(run.thresholds, "float64"), attrs)
+    return coordinates
+
+
+def _attributes(run: Run, leads: tuple[int, ...]) -> dict[str, Any]:
+    about, attrs = run.about(), run.archive.attrs
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    history = (
+        f"{now} run {np.datetime_as_string(run.init_time, unit='m')}Z exported by the page of sslpdl {__version__}"
+    )
+    earlier = str(attrs.get("history", ""))
+    synthetic = "true" if about["synthetic"] else "false"
+    kept = {key: str(attrs[key]) for key in ("institution", "references", "comment") if attrs.get(key)}
+    return {
+        "Conventions": "CF-1.11",
+        "title": f"{'SYNTHETIC DATA: ' if about['synthetic'] else ''}{about['title']}",
+        "source": about["source"],
+        "history": f"{history}\n{earlier}".strip(),
+        "nwp": about["nwp"],
+        "model": about["model"],
+        "synthetic": synthetic,
+        "rain_window": run.window(leads[0]),
+        "sslpdl_version": __version__,
+    } | kept
