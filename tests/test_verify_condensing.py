@@ -84,6 +84,15 @@ def test_a_selection_has_the_scores_of_the_whole(counts: xr.Dataset, threshold: 
     assert observed.tolist() == [false_alarms + negatives, hits + misses]
 
 
+def test_a_selection_of_hours(counts: xr.Dataset) -> None:
+    how = {"replicates": 50, "block_days": 3}
+    whole = verify.scores(counts, groups={"g": [6, 9]}, hours={"all": [6, 21]}, **how)
+    part = verify.select(counts, regions=["west"], threshold=1.0, leads=[6, 9], hours=[21, 6])
+    ours = rows(verify.scores(part, groups={"g": [6, 9]}, **how))
+    pd.testing.assert_frame_equal(ours, rows(whole, region="west", threshold=1.0))
+    assert verify.scores(part, groups={"g": [6, 9]}, replicates=0)["n"].max() == 5 * (40 + 32)
+
+
 def test_what_was_not_counted_is_said(counts: xr.Dataset) -> None:
     with pytest.raises(VerifyError, match="north"):
         verify.select(counts, regions=["north"], threshold=1.0, leads=[6])

@@ -9,7 +9,7 @@ import numpy as np
 
 from sslpdl.errors import VerifyError
 from sslpdl.verify.layout import DIMS, as_dataset
-from sslpdl.verify.pooling import block_length
+from sslpdl.verify.pooling import block_length, valid_hours
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,7 +67,13 @@ def condense(counts: xr.Dataset, *, models: Sequence[str] | None = None) -> xr.D
 
 
 def select(
-    counts: xr.Dataset, *, regions: Sequence[str], threshold: float, leads: Sequence[int], name: str = "selection"
+    counts: xr.Dataset,
+    *,
+    regions: Sequence[str],
+    threshold: float,
+    leads: Sequence[int],
+    hours: Sequence[int] | None = None,
+    name: str = "selection",
 ) -> xr.Dataset:
     """Return the counts of one threshold and some lead times, in regions that are added up to one.
 
@@ -81,6 +87,8 @@ def select(
         One of the counted ones [mm].
     leads : sequence of int
         Lead times [h].
+    hours : sequence of int, optional
+        Only cases whose rain window ends at these hours of the day, UTC; all others count nothing.
     name : str
         Of the one region of the result.
 
@@ -101,15 +109,19 @@ def select(
         raise VerifyError(f"none of these lead times was counted; there are {held['lead_time']} h.")
     region = [held["region"].index(one) for one in regions]
     t = held["threshold"].index(threshold)
+    wanted = None if hours is None else np.isin(valid_hours(counts)[:, lead], list(hours))  # (init, lead)
     arrays: dict[str, NDArray[Any]] = {}
     for what, dims in DIMS.items():
-        values = counts[what].values[:, lead][:, :, region].sum(axis=2, keepdims=True)
+        values = counts[what].values
         if "threshold" in dims:
-            arrays[what] = values[:, :, :, t : t + 1]
-        else:  # the classes on both sides of the threshold
+            values = values[:, :, :, t : t + 1]
+        values = values[:, lead][:, :, region].sum(axis=2, keepdims=True, dtype=np.int64)
+        if "threshold" not in dims:  # the classes on both sides of the threshold
             for axis in (-2, -1):
                 values = np.add.reduceat(values, [0, t + 1], axis=axis)
-            arrays[what] = values
+        if wanted is not None:
+            values = values * wanted.reshape(wanted.shape + (1,) * (values.ndim - 2))
+        arrays[what] = values
     labels = {axis: counts[axis].values for axis in _LABELS} | {
         "lead_time": counts["lead_time"].values[lead],
         "region": np.array([name]),
