@@ -62,7 +62,7 @@ def verification(session: Session, message: dict[str, Any]) -> dict[str, Any]:
         If the question makes no sense, or there are no counts for it.
     """
     region = message.get("region") or ""
-    if region not in {"", *(known["name"] for known in session.viewer.config["regions"])}:
+    if region not in ["", *(known["name"] for known in session.viewer.config["regions"])]:
         raise VerifyError("there is no such region on the map.")
     leads, hours = _whole(message.get("leads"), 9999), message.get("hours")
     if leads is None or len(leads) != 2 or leads[0] > leads[1]:

@@ -55,7 +55,7 @@ class Diagram {
     const node = shape === "circle"
       ? diagramNode("circle", { cx, cy, r: kind.includes("small") ? 2.5 : 4.5 })
       : diagramNode("path", { d: `M${cx} ${cy - 6}l6 6-6 6-6-6z` });
-    node.setAttribute("class", `mark ${kind}`);
+    node.setAttribute("class", `dot ${kind}`);
     this.front.append(node);
     return node;
   }

@@ -1,6 +1,7 @@
 // What the verification shows of an answer: tables of scores and outcomes, reliability and performance diagrams.
 
-const VERIFICATION_DIGITS = { brier: 4 };
+// A Brier score is as small as its event is rare.
+const verificationDigits = (name, value) => (name === "brier" ? (value < 0.01 ? 4 : 3) : 2);
 const verificationWhole = (value) => value.toLocaleString("en-US");
 const verificationPercent = (value) => String(Number((100 * value).toPrecision(3)));
 
@@ -32,7 +33,7 @@ function verificationScores({ models, data }) {
   const [model, raw] = [models.find((m) => m.role === "model"), models.find((m) => m.role === "raw")];
   const rows = Object.keys(word.names).filter((name) => model.scores[name]).map((name) => {
     const [title, best] = word.names[name];
-    const digits = VERIFICATION_DIGITS[name] ?? 2;
+    const digits = verificationDigits(name, model.scores[name].value);
     const own = name !== "bss_raw";
     return [
       h("th", { scope: "row" }, h("span", {}, title), h("small", {}, best)),

@@ -40,10 +40,16 @@ class Verification {
     if (!["drawer", "playing", "lead", "leads", "threshold", "region"].some((key) => changed.has(key))) return;
     const range = this.range(state);
     [this.first, this.last].forEach((input, k) => { if (Number(input.value) !== range[k] || !input.value) input.value = range[k]; });
-    const [start, end] = this.whole();
-    this.near.setAttribute("aria-pressed", String(!state.leads));
-    this.all.setAttribute("aria-pressed", String(Boolean(state.leads) && range[0] <= start && range[1] >= end));
+    this.press();
     this.want({ region: state.region, leads: range, threshold: this.viewer.config.thresholds[state.threshold] ?? null });
+  }
+
+  // Which of the two usual ranges is chosen; what "all" is depends on what was counted.
+  press() {
+    const { leads } = this.viewer.store.get();
+    const [start, end] = this.whole();
+    this.near.setAttribute("aria-pressed", String(!leads));
+    this.all.setAttribute("aria-pressed", String(Boolean(leads) && leads[0] <= start && leads[1] >= end));
   }
 
   // Asks when nothing has changed for a moment; what was answered before is shown at once.
@@ -89,6 +95,7 @@ class Verification {
 
   show(answer) {
     this.shown = answer;
+    this.press();
     const word = words.verification;
     const { data, sample, region, leads } = answer;
     const title = this.place(region);
