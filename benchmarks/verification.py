@@ -6,6 +6,7 @@ process and from memory; that of the bootstrap is the same table of scores witho
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -49,6 +50,50 @@ def measure(root: Path) -> Iterator[Row]:
         seconds.append(time.perf_counter() - start)
     what = "2000 replicates of all scores, 365 days"
     yield what, f"{seconds[1] - seconds[0]:.2f} s", "scores alone", f"{seconds[1] / seconds[0]:.1f}x"
+    yield from answers()
+
+
+def answers() -> Iterator[Row]:
+    """Yield the time of an answer of the page beside the whole table of the same counts for one range of lead times."""
+    from sslpdl import verify
+    from sslpdl.dashboard.counts import prepare
+    from sslpdl.dashboard.verification import REPLICATES, evaluated
+
+    counts = season()
+    stored = prepare(counts, kind="file", where="season")
+    evaluated(stored, "", 1.0, (3, 36))  # imports what it needs
+    seconds = []
+    for region in ("", "honam", "south_korea", "jeju"):
+        for threshold in (0.1, 1.0, 10.0):
+            for leads in ((9, 15), (3, 36)):
+                start = time.perf_counter()
+                evaluated(stored, region, threshold, leads)
+                seconds.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    verify.scores(counts, groups={"all": list(range(3, 37, 3))}, replicates=REPLICATES)
+    peer = time.perf_counter() - start
+    ours = statistics.median(seconds)
+    figure = f"{1e3 * ours:.0f} ms (at most {1e3 * max(seconds):.0f})"
+    yield "an answer of the page, 120 days", figure, "the whole table", f"{peer / ours:.0f}x"
+
+
+def season() -> xr.Dataset:
+    """Return counts of 120 runs, 12 lead times, 12 regions and five thresholds on few cells."""
+    from sslpdl import verify
+    from sslpdl.data import provinces
+
+    rng = np.random.default_rng(0)
+    owner = np.arange(120).reshape(1, 120) % 12
+    regions = {"all": owner >= 0, "land": owner < 9, "sea": owner >= 9}
+    regions |= {name: owner == k for k, name in enumerate(provinces())}
+    limits = (0.1, 1.0, 5.0, 10.0, 30.0)
+    counting = verify.Counter(thresholds=limits, models=("model", "raw"), regions=regions, attrs={"rain_window": 1.0})
+    for day in np.arange("2022-06-01", "2022-09-29", dtype="datetime64[D]"):
+        for lead in range(3, 37, 3):
+            observed, raw = rng.gamma(0.3, 9.0, (2, 1, 120))
+            chance = -np.sort(-(rng.random((5, 1, 120)) ** 3), axis=0)
+            counting.add(day, lead, observed, {"model": chance, "raw": raw})
+    return verify.with_climatology(counting.counts())
 
 
 def tables_of_scores(archive: xr.Dataset, forecast: xr.Dataset) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 
 from sslpdl.dashboard.basemap import Basemap, basemap
+from sslpdl.dashboard.counts import preload
 from sslpdl.dashboard.figures import map_figures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
 from sslpdl.dashboard.requests import submit
@@ -193,3 +194,4 @@ def prepare_first_page(settings: Settings) -> None:
     source.request(
         first_state(source, basemap(source.grid), default_view=settings.view).init_time, lambda _frames: None
     )
+    preload(settings)

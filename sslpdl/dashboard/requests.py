@@ -28,6 +28,7 @@ ANSWERS: dict[str, str] = {
     "reconstruction": "inspecting:reconstruction",
     "export": "exports.jobs:start",
     "export-cancel": "exports.jobs:cancel",
+    "verification": "verification:verification",
 }
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 

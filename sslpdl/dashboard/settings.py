@@ -36,6 +36,9 @@ class Settings:
     view : str
         What an address without a query shows, as a query (``SSLPDL_VIEW``): ``"init=2022-08-08T00&lead=12"``.  The last
         run by default; of the sample archive the hour of the heaviest rain.
+    counts : Path or None
+        Verification counts to show (``SSLPDL_COUNTS``): the file, or the folder of a report by `sslpdl evaluate`; by
+        default those of the model folder, else of the archive that is shown.
 
     Examples
     --------
@@ -48,6 +51,7 @@ class Settings:
     model: Path
     cache: Path
     view: str = ""
+    counts: Path | None = None
 
     @classmethod
     def from_environment(
@@ -58,6 +62,7 @@ class Settings:
         forecast: str | os.PathLike[str] | None = None,
         model: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
+        counts: str | os.PathLike[str] | None = None,
     ) -> Settings:
         """Return settings: an argument goes before its environment variable, that before the sample data.
 
@@ -65,7 +70,7 @@ class Settings:
         ----------
         environ : mapping, optional
             The environment; that of this process by default.
-        archive, forecast, model, cache : path, optional
+        archive, forecast, model, cache, counts : path, optional
             See the attributes.
 
         Raises
@@ -88,6 +93,7 @@ class Settings:
             model=pick(model, "SSLPDL_MODEL") or SAMPLE_MODEL,
             cache=pick(cache, "SSLPDL_CACHE_DIR") or _default_cache(environ),
             view=environ.get("SSLPDL_VIEW", SAMPLE_VIEW if archive_path == SAMPLE_ARCHIVE else ""),
+            counts=pick(counts, "SSLPDL_COUNTS"),
         )
 
 
@@ -99,9 +105,11 @@ def check_paths(settings: Settings) -> None:
     ConfigError
         If a path that was given leads nowhere.
     """
-    for what, path in (("archive", settings.archive), ("model", settings.model), ("forecast", settings.forecast)):
+    paths = {"archive": settings.archive, "model": settings.model, "forecast": settings.forecast}
+    for what, path in (paths | {"counts": settings.counts}).items():
         if path is not None and path != SAMPLE_MODEL and not path.exists():
-            raise ConfigError(f"there is no {what} at {path}; correct --{what} or SSLPDL_{what.upper()}.")
+            there = "are no counts" if what == "counts" else f"is no {what}"
+            raise ConfigError(f"there {there} at {path}; correct --{what} or SSLPDL_{what.upper()}.")
 
 
 def _default_cache(environ: Mapping[str, str]) -> Path:

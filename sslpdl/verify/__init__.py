@@ -10,6 +10,7 @@ from sslpdl.verify.bins import EDGES, RELIABILITY_EDGES, quantise
 from sslpdl.verify.calibration import reliability_by_lead, reliability_table
 from sslpdl.verify.cases import chosen_cases, wettest_case
 from sslpdl.verify.climatology import base_rate, with_climatology
+from sslpdl.verify.condensing import condense, select
 from sslpdl.verify.counting import Counter
 from sslpdl.verify.decision import best_threshold, decision_curve
 from sslpdl.verify.evaluation import compact_table, evaluate
@@ -35,6 +36,7 @@ __all__ = [
     "check_identities",
     "chosen_cases",
     "compact_table",
+    "condense",
     "contingency",
     "count",
     "decision_curve",
@@ -50,6 +52,7 @@ __all__ = [
     "reliability_table",
     "report",
     "scores",
+    "select",
     "standard_regions",
     "stratified",
     "tidy",

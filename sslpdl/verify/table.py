@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["RAW", "check_identities", "scores", "stratified", "three_classes"]
+__all__ = ["RAW", "check_identities", "score_limits", "scores", "stratified", "three_classes"]
 
 
 def scores(
@@ -121,18 +121,64 @@ def _scored(blocks: Sums, names: Names, replicates: int, seed: int) -> pd.DataFr
     import pandas as pd
 
     number = len(blocks.table)
-    weights = resampling_weights(number, replicates, seed) if number >= LEAST_BLOCKS and replicates else None
+    weights = _weights(number, replicates, seed)
     frames = []
     for k, region in enumerate(names.regions):
         part = blocks.region(k)
         total = part.total()
-        estimate = all_scores(total, names)
-        if weights is None:
-            resampled = {name: np.full((1, *value.shape[1:]), np.nan) for name, value in estimate.items()}
-        else:
-            resampled = all_scores(part.weighted(weights), names)
+        estimate, resampled = _with_replicates(part, total, names, weights)
         frames.append(_rows(region, estimate, resampled, total, names, number))
     return pd.concat(frames, ignore_index=True)
+
+
+def _weights(blocks: int, replicates: int, seed: int) -> NDArray[np.float64] | None:
+    return resampling_weights(blocks, replicates, seed) if blocks >= LEAST_BLOCKS and replicates else None
+
+
+def _with_replicates(
+    blocks: Sums, total: Sums, names: Names, weights: NDArray[np.float64] | None
+) -> tuple[Scores, Scores]:
+    """Return the scores of the whole, and of its replicates, NaN where there are none."""
+    estimate = all_scores(total, names)
+    if weights is None:
+        return estimate, {name: np.full((1, *value.shape[1:]), np.nan) for name, value in estimate.items()}
+    return estimate, all_scores(blocks.weighted(weights), names)
+
+
+def score_limits(
+    blocks: Sums, names: Names, wanted: Sequence[str], *, replicates: int = 1000, seed: int = 0
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return some scores of one region and threshold, as `scores` gives them, without its table: for quick answers.
+
+    Parameters
+    ----------
+    blocks : Sums
+        From `daily_sums` of counts with one region and one threshold.
+    names : Names
+        Of those counts.
+    wanted : sequence of str
+        Scores; those that there are not are left out.
+    replicates, seed
+        See `scores`.
+
+    Returns
+    -------
+    dict
+        For each score the columns of `scores` from ``value`` to ``difference_upper``, each of shape (model,).
+    """
+    weights = _weights(len(blocks.table), replicates, seed)
+    estimate, resampled = _with_replicates(blocks, blocks.total(), names, weights)
+    found = {}
+    for name in (name for name in wanted if name in estimate):
+        value, replicas = estimate[name][0, 0, 0], resampled[name][:, 0, 0]
+        columns = {"value": value}
+        columns["lower"], columns["upper"], _ = interval(replicas, len(blocks.table))
+        if names.raw is not None:
+            columns["difference"] = value - value[names.raw]
+            difference = interval(replicas - replicas[:, names.raw, None], len(blocks.table))
+            columns["difference_lower"], columns["difference_upper"], _ = difference
+        found[name] = columns
+    return found
 
 
 def _rows(region: str, estimate: Scores, resampled: Scores, total: Sums, names: Names, blocks: int) -> pd.DataFrame:
