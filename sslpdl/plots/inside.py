@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sslpdl.models.inspection import SamplingPoints
 
 __all__ = [
-    "all_variables_figure", "dependence_figure", "error_figure", "masked_figure", "reconstruction_figure", "sampling_figure",
+    "all_variables_figure", "dependence_figure", "error_figure", "masked_figure", "reconstruction_figure",
+    "sampling_figure",
 ]  # fmt: skip
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")

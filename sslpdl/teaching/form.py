@@ -59,7 +59,7 @@ def _code(cells: Sequence[Any]) -> Iterator[str]:
             if code_lines(body) > 10:
                 yield f"cell {name} defines a long function; it belongs into the package."
     if (total := sum(code_lines(cell["source"]) for cell in code)) > CODE_LINES:
-        yield f"it has {total} lines of code, more than {CODE_LINES}."
+        yield f"it has {total} lines of code in all, more than {CODE_LINES}."
 
 
 def _parts(cells: Sequence[Any], text: str, number: int) -> Iterator[str]:

@@ -107,7 +107,10 @@ def course_archive(runs: str | os.PathLike[str]) -> Path:
 
     from sslpdl import twin
 
-    starts = [*pd.date_range("2020-06-20", periods=20, freq="60h"), *pd.date_range("2021-06-25", periods=5, freq="240h")]
+    starts = [
+        *pd.date_range("2020-06-20", periods=20, freq="60h"),
+        *pd.date_range("2021-06-25", periods=5, freq="240h"),
+    ]
     out = Path(runs) / "train.zarr"
     return Path(twin.write_archive(out, init_times=starts, lead_time=[6, 18], processes=1, progress=False))
 
