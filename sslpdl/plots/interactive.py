@@ -190,6 +190,8 @@ def browse(
         image = shown.hvplot.image(
             x="x", y="y", groupby=sliders, dynamic=True, **{**common, "cmap": "viridis", **options}
         )
+        if sliders and start:
+            image = image.redim.default(**start)
     else:
         image = _classified(shown, sliders, palette, start or {}).opts(**{**common, **options})
     return _pane(image * coastline(grid))

@@ -121,10 +121,11 @@ def _shown(output: Any) -> bool:
         # progress bars write to standard error
         return bool(output.name == "stdout" and output.text.strip())
     data = output.get("data", {})
-    for kind in list(data):
-        if kind.startswith((*_DROPPED, *_LIVE)):
-            del data[kind]
-    return any(kind != "text/plain" for kind in data) or bool(data.get("text/plain", "").strip())
+    lost = [kind for kind in data if kind.startswith((*_DROPPED, *_LIVE))]
+    for kind in lost:
+        del data[kind]
+    # the text of a widget is its name in Python
+    return any(kind != "text/plain" for kind in data) or bool(not lost and data.get("text/plain", "").strip())
 
 
 def _body(notebook: Any) -> str:
