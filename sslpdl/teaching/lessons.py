@@ -171,11 +171,11 @@ def decision_table(
     times = pd.DatetimeIndex(valid + np.timedelta64(9, "h")).strftime("%d %b %H:%M")
     return pd.DataFrame(
         {
-            "raw [mm]": raw.round(1),
+            "raw [mm]": raw.astype(float).round(1),
             "raw warns": raw >= threshold,
-            f"P(≥ {threshold:g} mm)": chance.round(3),
+            f"P(≥ {threshold:g} mm)": chance.astype(float).round(3),
             "p* warns": chance >= decision,
-            "observed [mm]": seen.round(1),
+            "observed [mm]": seen.astype(float).round(1),
             "happened": seen >= threshold,
         },
         index=pd.Index(times, name="hour to (KST)"),
