@@ -68,6 +68,8 @@ def test_an_exported_explorer_draws_each_position(monkeypatch):
 
 def test_controls_under_panel_serve(monkeypatch):
     pytest.importorskip("panel")
+    import param
+
     monkeypatch.setattr(explore, "serving", lambda: True)
     drawn = []
 
@@ -80,7 +82,9 @@ def test_controls_under_panel_serve(monkeypatch):
     )
     controls, _, picture = column
     before = picture.object
-    controls[0].value_throttled = controls[0].value = 7
+    controls[0].value = 7
+    with param.edit_constant(controls[0]):  # as the browser does when the slider is let go
+        controls[0].value_throttled = 7
     controls[1].value = "b"
     assert drawn[0] == (2, None) and drawn[-1] == (7, "b")
     assert before[:4] == picture.object[:4] == b"\x89PNG"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "Slider", "explore", "label_explorer", "mask_explorer"]
 
 _DPI = 80
+_STORED = 6
+"""Positions of a control in an exported page; every one is a picture of its own."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def _stored(draw: Callable[..., Figure], controls: Mapping[str, Control], alt: s
     for name, control in controls.items():
         names = {position: text for text, position in control.positions}
         nearest = min(names, key=lambda value: value != control.value)
-        kept = thinned(list(names), nearest)
+        kept = thinned(list(names), nearest, count=_STORED)
         frames = []
         for value in kept:
             try:
