@@ -57,13 +57,18 @@ def _svg(source: str, size: float) -> str:
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import MathTextParser
 
-    formula = f"${' '.join(source.split())}$"
+    # matplotlib knows the longer names of these only
+    known = re.sub(r"\\([gln]e)(?![a-zA-Z])", r"\\\1q", " ".join(source.split()))
+    formula = f"${known}$"
     properties = FontProperties(size=size)
-    width, height, depth, *_ = MathTextParser("path").parse(formula, dpi=72, prop=properties)
+    try:
+        width, height, depth, *_ = MathTextParser("path").parse(formula, dpi=72, prop=properties)
+    except ValueError:  # what matplotlib cannot set is shown as it was typed
+        return f"<code>{html.escape(source)}</code>"
     figure = Figure(figsize=((width + 2) / 72, (height + 2) / 72))
     figure.text(1 / (width + 2), (depth + 1) / (height + 2), formula, fontproperties=properties)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     place = f"width:{(width + 2) / 11:.2f}em;vertical-align:{-(depth + 1) / 11:.2f}em"
-    return f'<img class="math" style="{place}" alt="{html.escape(formula)}" src="data:image/svg+xml;base64,{data}">'
+    return f'<img class="math" style="{place}" alt="{html.escape(source)}" src="data:image/svg+xml;base64,{data}">'
