@@ -177,8 +177,10 @@ def _ipywidget(control: Control) -> Any:
 
     style = {"description_width": "110px"}
     if isinstance(control, Choice):
+        # by its place: a value of None would mean that nothing is chosen
+        place = list(control.options.values()).index(control.value)
         options = list(control.options.items())
-        return widgets.Dropdown(options=options, value=control.value, description=control.label, style=style)
+        return widgets.Dropdown(options=options, index=place, description=control.label, style=style)
     whole = isinstance(control.value, int)
     kind = widgets.IntSlider if whole else widgets.FloatSlider
     # a figure takes a tenth of a second: redraw when the slider is let go, not at every pixel of its way
