@@ -2,6 +2,8 @@
 # make test   the same set-up, then lint, types, tests, notebooks and the browser test
 # make demo   generate data, train, forecast, verify, and show the page
 # make lab    JupyterLab on the notebooks
+# make notebooks-html     the notebooks, executed, as web pages in build/notebooks
+# make notebooks-student  the notebooks without solutions, in notebooks-student
 # make bench  speed and memory, as ratios where there is a peer
 #
 # PIP_ARGS is handed to pip, for a CPU build of PyTorch from PyTorch's own index for instance (see README.md).
@@ -18,7 +20,7 @@ DEMO := runs/demo
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app test lint types demo lab bench bench-ops samples clean
+.PHONY: help setup app test lint types demo lab notebooks-html notebooks-student bench bench-ops samples clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -53,6 +55,12 @@ demo: $(SETUP)
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+notebooks-html: $(SETUP)
+	$(BIN)/python -m sslpdl.teaching html build/notebooks --pictures notebooks/pictures
+
+notebooks-student: $(SETUP)
+	$(BIN)/python -m sslpdl.teaching student notebooks-student
 
 bench: $(SETUP)
 	$(BIN)/python benchmarks/bench.py

@@ -146,7 +146,8 @@ def test_sliders_redraw_the_picture_and_mistakes_are_told(rain):
     box = explore.label_explorer(rain, grid=GRID)
     controls, message, picture = box.children
     by_name = {control.description: control for control in controls.children}
-    for name, value in (("β one-hot", 0.5), ("ρ ramp width", 0.2), ("symmetric ramps", True), ("scale", "sqrt")):
+    assert by_name["scale"].label == "millimetres", "what is chosen shows, None included"
+    for name, value in (("β one-hot", 0.5), ("ρ ramp width", 0.2), ("ramp", True), ("scale", "sqrt")):
         before = picture.value
         by_name[name].value = value
         assert picture.value != before, name

@@ -9,9 +9,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from sslpdl.teaching.form import problems
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-CODE_LINES, CELL_LINES = 120, 25
+PICTURES = ROOT / "notebooks" / "pictures"
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -24,31 +26,68 @@ def _code(path: Path) -> list[str]:
     return [cell.source for cell in _read(path).cells if cell.cell_type == "code"]
 
 
-def _lines(source: str) -> int:
-    return sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in source.splitlines())
-
-
 def test_the_course_is_complete():
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08"]
 
 
 def test_the_map_of_the_course_names_every_notebook():
     text = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
-    assert all(f"({path.name})" in text for path in NOTEBOOKS)
+    assert all(f"({path.name})" in text and f"(pictures/{path.stem}.png)" in text for path in NOTEBOOKS)
+
+
+def test_pictures_are_small():
+    sizes = [path.stat().st_size for path in PICTURES.iterdir()]
+    assert len(sizes) == len(NOTEBOOKS)
+    assert max(sizes) < 100_000
+    assert sum(sizes) < 800_000
 
 
 @notebooks
-def test_stored_without_outputs(path):
-    for cell in _read(path).cells:
-        if cell.cell_type == "code":
-            assert not cell.outputs and cell.execution_count is None, f"clear the outputs of cell {cell.id}"
+def test_has_the_form_of_the_course(path):
+    number = int(path.name[:2])
+    assert problems(_read(path), number=number, korean=number in (1, len(NOTEBOOKS))) == []
 
 
-@notebooks
-def test_short(path):
-    lengths = [_lines(source) for source in _code(path)]
-    assert sum(lengths) < CODE_LINES
-    assert max(lengths) < CELL_LINES
+def _spoilt(change) -> list[str]:
+    """Return what the check says of the first notebook after a change."""
+    notebook = _read(NOTEBOOKS[0])
+    change(notebook.cells)
+    return problems(notebook, number=1, korean=True)
+
+
+def _text(cells, old: str, new: str) -> None:
+    assert any(old in cell.source for cell in cells), old
+    for cell in cells:
+        cell.source = cell.source.replace(old, new)
+
+
+def _code_cell(cells):
+    return next(cell for cell in cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda cells: _code_cell(cells).update(outputs=[{"output_type": "stream"}]), "holds outputs"),
+        (lambda cells: _code_cell(cells).update(execution_count=3), "holds outputs"),
+        (lambda cells: _code_cell(cells).update(source="x = 1\n" * 26), "has 26 lines of code"),
+        (lambda cells: [cell.update(source="x = 1\n" * 20) for cell in cells if cell.cell_type == "code"], "in all"),
+        (lambda cells: _code_cell(cells).update(source='open("/data/x.nc")'), "absolute path"),
+        (lambda cells: _code_cell(cells).update(source='fetch("https://example.org")'), "needs the network"),
+        (lambda cells: _code_cell(cells).update(source="class Model:\n    pass"), "defines a class"),
+        (lambda cells: _code_cell(cells).update(source="def f():\n" + "    x = 1\n" * 11), "long function"),
+        (lambda cells: _text(cells, "# 1 · ", "# "), "title"),
+        (lambda cells: _text(cells, "**Aim.**", ""), "**Aim.**"),
+        (lambda cells: _text(cells, "## 1.3 ", "## 1.4 "), "numbered"),
+        (lambda cells: _text(cells, "<details>", "<p>"), "folded answers"),
+        (lambda cells: _text(cells, "## Things to try", ""), "Things to try"),
+        (lambda cells: _text(cells, "**References.**", ""), "References"),
+        (lambda cells: _text(cells, "**Exercise.**", ""), "Exercise"),
+        (lambda cells: _text(cells, "> **요약.** 대부분의", "> Most"), "Korean") ,
+    ],
+)  # fmt: skip
+def test_the_check_says_what_is_wrong(change, said):
+    assert any(said in sentence for sentence in _spoilt(change))
 
 
 @notebooks
@@ -63,22 +102,6 @@ def test_valid_with_telling_cell_names(path):
 
 
 @notebooks
-def test_no_absolute_path_and_no_network(path):
-    text = "\n".join(_code(path))
-    assert not re.search(r"""["'](/|~|[A-Za-z]:\\)""", text)
-    assert "http" not in text and "pip install" not in text
-
-
-@notebooks
-def test_begins_with_title_and_aim_and_ends_with_things_to_try(path):
-    cells = _read(path).cells
-    assert cells[0].cell_type == cells[-1].cell_type == "markdown"
-    assert re.match(rf"# {int(path.name[:2])} · ", cells[0].source)
-    assert all(word in cells[0].source for word in ("**Aim.**", "**You need**", "**Time:**"))
-    assert "## Things to try" in cells[-1].source
-
-
-@notebooks
 def test_calls_synthetic_data_synthetic(path):
     assert any("synthetic" in cell.source.lower() for cell in _read(path).cells[:2])
 
@@ -88,15 +111,6 @@ def test_links_lead_somewhere(path):
     for cell in _read(path).cells:
         for target in re.findall(r"\]\(([^)#]+)\)", cell.source if cell.cell_type == "markdown" else ""):
             assert (path.parent / target).exists(), target
-
-
-@notebooks
-def test_holds_no_logic(path):
-    for source in _code(path):
-        assert not re.search(r"^class ", source, flags=re.MULTILINE)
-        # a definition as long as this belongs into the package
-        for body in re.findall(r"^def .*\n((?:[ \t]+.*\n?|\n)*)", source, flags=re.MULTILINE):
-            assert _lines(body) <= 10
 
 
 @pytest.fixture(scope="session")
@@ -115,8 +129,8 @@ def test_runs(path, workplace, monkeypatch):
     client = pytest.importorskip("nbclient", reason="nbclient runs the notebooks; install the extra notebooks")
     for package in ("geoviews", "hvplot", "ipykernel", "ipywidgets"):
         pytest.importorskip(package, reason=f"the notebooks need {package}; install the extra notebooks")
-    if "data_samples/models" in "\n".join(_code(path)) and not (ROOT / "data_samples/models").is_dir():
-        pytest.skip("the sample model is not there")
+    # the real files are for those who have them; the course must do without
+    monkeypatch.setenv("SSLPDL_REAL_DAY", str(workplace / "absent"))
     # a proxy that nobody answers: whatever asks for the network fails
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -1,17 +1,19 @@
-"""Sliders that redraw a figure, for notebooks: ipywidgets around figures of this package.
+"""Controls that redraw a figure, for notebooks.
 
-The picture is an image inside the widget, so that it needs no plotting script in the browser and works offline, in
-JupyterLab and in VS Code.
+The same explorer is made of ipywidgets in JupyterLab and VS Code, of Panel's widgets under ``panel serve``, and of
+stored pictures in an exported page.  The picture is an image: it needs no plotting script in the browser, no network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sslpdl.errors import SslpdlError
+from sslpdl.plots.still import exporting, player, serving, thinned
 from sslpdl.plots.style import png
 
 if TYPE_CHECKING:
@@ -21,42 +23,70 @@ if TYPE_CHECKING:
     from sslpdl.grid import Grid
     from sslpdl.models import TrainedModel
 
-__all__ = ["explore", "label_explorer", "mask_explorer"]
+__all__ = ["Choice", "Slider", "explore", "label_explorer", "mask_explorer"]
+
+_DPI = 80
+_STORED = 6
+"""Positions of a control in an exported page; every one is a picture of its own."""
 
 
-def explore(draw: Callable[..., Figure], **controls: Any) -> Any:
+@dataclass(frozen=True)
+class Slider:
+    """A number between two ends."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    step: float
+
+    @property
+    def positions(self) -> list[tuple[str, Any]]:
+        """All positions with their text."""
+        count = round((self.high - self.low) / self.step) + 1
+        values = np.linspace(self.low, self.high, count).round(6).tolist()
+        whole = isinstance(self.value, int)
+        return [(f"{value:g}", int(value) if whole else value) for value in values]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values, each with its text."""
+
+    label: str
+    value: Any
+    options: Mapping[str, Any]
+
+    @property
+    def positions(self) -> list[tuple[str, Any]]:
+        """All positions with their text."""
+        return list(self.options.items())
+
+
+Control = Slider | Choice
+
+
+def explore(draw: Callable[..., Figure], *, alt: str = "", **controls: Control) -> Any:
     """Return controls above a figure that is drawn anew whenever one of them changes.
 
     Parameters
     ----------
     draw : callable
         Takes the values of the controls by name and returns a figure.
-    **controls : ipywidgets widgets
-        Sliders and the like, by the name of the argument they give.
+    alt : str, optional
+        What the figure shows, for those who cannot see it.
+    **controls : Slider or Choice
+        Controls, by the name of the argument they give.
 
     Returns
     -------
-    ipywidgets.VBox
-        A choice that `draw` refuses with an `SslpdlError` shows the sentence and keeps the last picture.
+    ipywidgets.VBox, panel.Column or IPython.display.HTML
+        What the place shows: a notebook, a page of ``panel serve``, or an exported page.  A choice that `draw` refuses
+        with an `SslpdlError` shows the sentence and keeps the last picture.
     """
-    import ipywidgets as widgets
-
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
-    message = widgets.HTML()
-
-    def redraw(_change: Any = None) -> None:
-        try:
-            figure = draw(**{name: control.value for name, control in controls.items()})
-        except SslpdlError as error:
-            message.value = f"<em>{error}</em>"
-            return
-        picture.value, message.value = png(figure, dpi=80), ""
-
-    for control in controls.values():
-        control.observe(redraw, names="value")
-    redraw()
-    rows = widgets.Layout(display="flex", flex_flow="row wrap")
-    return widgets.VBox([widgets.HBox(list(controls.values()), layout=rows), message, picture])
+    if exporting():
+        return _stored(draw, controls, alt)
+    return _served(draw, controls, alt) if serving() else _in_notebook(draw, controls)
 
 
 def label_explorer(rain: xr.DataArray, *, grid: Grid) -> Any:
@@ -69,8 +99,6 @@ def label_explorer(rain: xr.DataArray, *, grid: Grid) -> Any:
     grid : Grid
         Grid of the rain.
     """
-    import ipywidgets as widgets
-
     from sslpdl.labels import LabelConfig
     from sslpdl.plots.lessons import label_figure
 
@@ -80,13 +108,14 @@ def label_explorer(rain: xr.DataArray, *, grid: Grid) -> Any:
 
     return explore(
         draw,
-        light=_slider("light ≥ [mm]", 0.1, 0.1, 5.0, 0.1),
-        heavy=_slider("heavy ≥ [mm]", 10.0, 1.0, 50.0, 1.0),
-        alpha=_slider("α smoothing", 0.0, 0.0, 1.0, 0.05),
-        beta=_slider("β one-hot", 0.0, 0.0, 1.0, 0.05),
-        rho=_slider("ρ ramp width", 1.0, 0.05, 1.0, 0.05),
-        symmetric=widgets.Checkbox(value=False, description="symmetric ramps"),
-        transform=widgets.Dropdown(options=[("none", None), ("log1p", "log1p"), ("sqrt", "sqrt")], description="scale"),
+        alt="Label of each class over rain, class shares of the map, and the map of the heaviest class",
+        light=Slider("light ≥ [mm]", 0.1, 0.1, 5.0, 0.1),
+        heavy=Slider("heavy ≥ [mm]", 10.0, 1.0, 50.0, 1.0),
+        alpha=Slider("α smoothing", 0.0, 0.0, 1.0, 0.05),
+        beta=Slider("β one-hot", 0.0, 0.0, 1.0, 0.05),
+        rho=Slider("ρ ramp width", 1.0, 0.05, 1.0, 0.05),
+        symmetric=Choice("ramp", False, {"ends at the threshold": False, "centred on it": True}),
+        transform=Choice("scale", None, {"millimetres": None, "log1p": "log1p", "sqrt": "sqrt"}),
     )
 
 
@@ -104,8 +133,6 @@ def mask_explorer(model: TrainedModel, fields: xr.DataArray, *, grid: Grid, chan
     channel : str
         Variable shown first.
     """
-    import ipywidgets as widgets
-
     from sslpdl.plots.inside import reconstruction_figure
 
     values = fields.sel(channel=list(model.channels)).values.astype(np.float32)
@@ -117,23 +144,105 @@ def mask_explorer(model: TrainedModel, fields: xr.DataArray, *, grid: Grid, chan
 
     return explore(
         draw,
-        mask_ratio=_slider("hidden share", 0.9, 0.0, 0.95, 0.05),
-        seed=widgets.IntSlider(value=0, min=0, max=9, description="draw", continuous_update=False),
-        channel=widgets.Dropdown(options=list(model.channels), value=channel, description="variable"),
+        alt="Input, what was seen, reconstruction and difference of one variable",
+        mask_ratio=Slider("hidden share", 0.9, 0.0, 0.95, 0.05),
+        seed=Slider("draw", 0, 0, 9, 1),
+        channel=Choice("variable", channel, {name: name for name in model.channels}),
     )
 
 
-def _slider(text: str, value: float, low: float, high: float, step: float) -> Any:
+def _in_notebook(draw: Callable[..., Figure], controls: Mapping[str, Control]) -> Any:
     import ipywidgets as widgets
 
+    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
+    message = widgets.HTML()
+    inputs = {name: _ipywidget(control) for name, control in controls.items()}
+
+    def redraw(_change: Any = None) -> None:
+        try:
+            picture.value = png(draw(**{name: one.value for name, one in inputs.items()}), dpi=_DPI)
+            message.value = ""
+        except SslpdlError as error:
+            message.value = f"<em>{error}</em>"
+
+    for one in inputs.values():
+        one.observe(redraw, names="value")
+    redraw()
+    rows = widgets.Layout(display="flex", flex_flow="row wrap")
+    return widgets.VBox([widgets.HBox(list(inputs.values()), layout=rows), message, picture])
+
+
+def _ipywidget(control: Control) -> Any:
+    import ipywidgets as widgets
+
+    style = {"description_width": "110px"}
+    if isinstance(control, Choice):
+        # by its place: a value of None would mean that nothing is chosen
+        place = list(control.options.values()).index(control.value)
+        options = list(control.options.items())
+        return widgets.Dropdown(options=options, index=place, description=control.label, style=style)
+    whole = isinstance(control.value, int)
+    kind = widgets.IntSlider if whole else widgets.FloatSlider
     # a figure takes a tenth of a second: redraw when the slider is let go, not at every pixel of its way
-    return widgets.FloatSlider(
-        value=value,
-        min=low,
-        max=high,
-        step=step,
-        description=text,
+    return kind(
+        value=control.value,
+        min=control.low,
+        max=control.high,
+        step=control.step,
+        description=control.label,
         continuous_update=False,
-        readout_format=".2f",
-        style={"description_width": "110px"},
+        readout_format="d" if whole else ".2f",
+        style=style,
     )
+
+
+def _served(draw: Callable[..., Figure], controls: Mapping[str, Control], alt: str) -> Any:
+    import panel as pn
+
+    inputs = {name: _panel_widget(control) for name, control in controls.items()}
+    message = pn.pane.Str("")
+    picture = pn.pane.PNG(None, alt_text=alt, sizing_mode="scale_width", max_width=1040)
+
+    def redraw(*_events: Any) -> None:
+        try:
+            picture.object = png(draw(**{name: one.value for name, one in inputs.items()}), dpi=_DPI)
+            message.object = ""
+        except SslpdlError as error:
+            message.object = str(error)
+
+    for one in inputs.values():
+        one.param.watch(redraw, "value_throttled" if hasattr(one, "value_throttled") else "value")
+    redraw()
+    return pn.Column(pn.FlexBox(*inputs.values()), message, picture)
+
+
+def _panel_widget(control: Control) -> Any:
+    import panel as pn
+
+    if isinstance(control, Choice):
+        return pn.widgets.Select(name=control.label, options=dict(control.options), value=control.value, width=240)
+    kind: Any = pn.widgets.IntSlider if isinstance(control.value, int) else pn.widgets.FloatSlider
+    return kind(
+        name=control.label, value=control.value, start=control.low, end=control.high, step=control.step, width=240
+    )
+
+
+def _stored(draw: Callable[..., Figure], controls: Mapping[str, Control], alt: str) -> Any:
+    """Return pictures of each control's positions, the others at their start."""
+    start = {name: control.value for name, control in controls.items()}
+    first = png(draw(**start), dpi=_DPI)
+    pictures, starts = {}, {}
+    for name, control in controls.items():
+        names = {position: text for text, position in control.positions}
+        nearest = min(names, key=lambda value: value != control.value)
+        kept = thinned(list(names), nearest, count=_STORED)
+        frames = []
+        for value in kept:
+            try:
+                picture = first if value == control.value else png(draw(**{**start, name: value}), dpi=_DPI)
+            except SslpdlError:
+                continue  # a choice that is refused has no picture
+            frames.append((names[value], picture))
+        pictures[control.label] = frames
+        starts[control.label] = [text for text, _ in frames].index(names[nearest])
+    return player(pictures, starts=starts, alt=alt)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from sslpdl.grid import Grid
     from sslpdl.models.inspection import SamplingPoints
 
-__all__ = ["error_figure", "masked_figure", "reconstruction_figure", "sampling_figure"]
+__all__ = [
+    "all_variables_figure", "dependence_figure", "error_figure", "masked_figure", "reconstruction_figure",
+    "sampling_figure",
+]  # fmt: skip
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
@@ -153,4 +156,67 @@ def sampling_figure(
                 axis.scatter(x, y, s=sizes, color=colour, edgecolor="white", linewidth=0.5, zorder=5)
         axis.set_title(title)
     figure.colorbar(image, ax=axes, shrink=0.6, label=f"{name} [{units_of(name)}]")
+    return figure
+
+
+@styled
+def dependence_figure(matrix: pd.DataFrame, *, title: str = "") -> Picture:
+    """Return a matrix of how much each variable (columns) helps to fill in each other one (rows), in per cent.
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        From `sslpdl.teaching.dependence`: relative growth of the error when the variable of the column is blanked.
+    title : str
+        Heading.
+    """
+    figure = Picture(figsize=(8.2, 6.8))
+    axis = figure.subplots()
+    widest = max(100 * float(np.nanmax(np.abs(matrix.to_numpy()))), 1.0)
+    image = axis.imshow(100 * matrix.to_numpy(), cmap="RdBu_r", vmin=-widest, vmax=widest)
+    axis.set_xticks(range(len(matrix.columns)), list(matrix.columns), rotation=60, ha="right")
+    axis.set_yticks(range(len(matrix)), list(matrix.index))
+    axis.set(xlabel="blanked variable", ylabel="variable filled in", title=title)
+    axis.grid(visible=False)
+    figure.colorbar(image, ax=axis, shrink=0.8, label="growth of the error [%]")
+    return figure
+
+
+@styled
+def all_variables_figure(
+    fields: NDArray[np.floating],
+    reconstruction: NDArray[np.floating],
+    hidden: NDArray[np.bool_],
+    *,
+    channels: Sequence[str],
+    grid: Grid,
+    across: int = 2,
+) -> Picture:
+    """Return input, what the network saw, and its reconstruction of every variable, small, on one page.
+
+    Parameters
+    ----------
+    fields, reconstruction : ndarray (C, H, W)
+        Physical units.
+    hidden : ndarray (C, H, W) of bool
+        True where the network did not see the input.
+    channels : sequence of str
+        Names along C.
+    grid : Grid
+        Grid of the fields.
+    across : int
+        Variables side by side; each takes three maps.
+    """
+    rows = -(-len(channels) // across)
+    figure = Picture(figsize=(1.55 * 3 * across, 2.75 * rows))
+    axes = figure.subplots(rows, 3 * across, squeeze=False)
+    for c, name in enumerate(channels):
+        row, first = c // across, 3 * (c % across)
+        limits = (float(np.nanmin(fields[c])), float(np.nanmax(fields[c])))
+        parts = (fields[c], np.where(hidden[c], np.nan, fields[c]), reconstruction[c])
+        for axis, values, title in zip(axes[row, first:], parts, (name, "seen", "filled in"), strict=False):
+            small_map(axis, values, grid=grid, name=name, limits=limits)
+            axis.set_title(title, fontsize=8)
+    for axis in axes.ravel()[3 * len(channels) :]:
+        axis.set_axis_off()
     return figure

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl.channels import CHANNELS
+from sslpdl.plots.still import embedded, exporting, thinned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,6 +32,17 @@ def notebook() -> None:
     The scripts of the plotting libraries are put into the notebook itself.  This must come before hvplot is imported:
     afterwards HoloViews would ask a content network for them, and offline every plot would be blank.
     """
+    from IPython.utils.capture import capture_output
+
+    if exporting():
+        # the pages of an export share the scripts: none of them goes into a notebook
+        with capture_output():
+            _load()
+    else:
+        _load()
+
+
+def _load() -> None:
     # what is imported at the call of the extension is embedded; importing hvplot calls HoloViews' own, from the network
     import cartopy
     import geoviews  # noqa: F401
@@ -153,7 +165,8 @@ def browse(
     Returns
     -------
     panel.pane.HoloViews
-        As the last line of a cell it appears with its sliders; its ``object`` is the HoloViews overlay.
+        As the last line of a cell it appears with its sliders; its ``object`` is the HoloViews overlay.  For an
+        exported page it is HTML with some positions of the sliders stored, see `sslpdl.plots.still`.
     """
     import hvplot.xarray  # noqa: F401
 
@@ -162,6 +175,10 @@ def browse(
     shown = field.rename(name).drop_vars([c for c in field.coords if c not in field.dims])
     shown = shown.assign_coords(x=field["x"].values / scale, y=field["y"].values / scale)
     sliders = [str(dimension) for dimension in field.dims if dimension not in ("y", "x")]
+    if exporting():
+        # every position is stored in the page
+        first = {axis: (start or {}).get(axis, shown[axis].values[0]) for axis in sliders}
+        shown = shown.sel({axis: thinned(list(shown[axis].values), first[axis]) for axis in sliders})
     common: dict[str, Any] = {
         "title": title or long_name,
         "xlabel": "x [km]" if scale != 1 else "longitude",
@@ -173,6 +190,8 @@ def browse(
         image = shown.hvplot.image(
             x="x", y="y", groupby=sliders, dynamic=True, **{**common, "cmap": "viridis", **options}
         )
+        if sliders and start:
+            image = image.redim.default(**start)
     else:
         image = _classified(shown, sliders, palette, start or {}).opts(**{**common, **options})
     return _pane(image * coastline(grid))
@@ -239,8 +258,9 @@ def _pane(drawing: Any) -> Any:
     """Return a HoloViews object as a Panel pane: HoloViews itself would ask the network for style sheets."""
     import panel as pn
 
-    pane: Any = pn.pane.HoloViews  # untyped
-    return pane(drawing, widget_location="top")
+    kind: Any = pn.pane.HoloViews  # untyped
+    pane = kind(drawing, widget_location="top")
+    return embedded(pane.layout) if exporting() else pane
 
 
 def _named(field: xr.DataArray) -> tuple[str, str, str]:
@@ -266,7 +286,10 @@ def _classified(field: xr.DataArray, sliders: list[str], palette: Palette, start
 
     def image(*position: Any) -> Any:
         values = field.sel(dict(zip(sliders, position, strict=True))).values
-        parts = (field["x"].values, field["y"].values, palette.classify(values).astype("float32"), values)
+        classes = palette.classify(values)
+        if exporting():  # small, because every position is stored: without the value under the pointer
+            return hv.Image((field["x"].values, field["y"].values, classes), kdims=["x", "y"], vdims=["class"])
+        parts = (field["x"].values, field["y"].values, classes.astype("float32"), values)
         return hv.Image(parts, kdims=["x", "y"], vdims=["class", name])
 
     dimensions = [

@@ -10,6 +10,7 @@ import numpy as np
 
 from sslpdl.grid import Grid
 from sslpdl.labels import LabelConfig, one_hot
+from sslpdl.plots.palettes import PROBABILITY, Palette
 from sslpdl.plots.side_by_side import EXCEEDANCE, caption
 from sslpdl.plots.small_maps import small_map
 from sslpdl.plots.style import MUTED, Picture, styled
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     from sslpdl.data import Station
 
-__all__ = ["class_names", "label_figure", "learning_figure", "meteogram_figure", "rain_tail_figure"]
+__all__ = [
+    "class_names", "error_by_lead_figure", "label_figure", "learning_figure", "maps_figure", "meteogram_figure",
+    "rain_tail_figure",
+]  # fmt: skip
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
@@ -170,6 +174,62 @@ def meteogram_figure(
         bottom.plot(leads, chance[:, k], color=colour, marker=".", label=f"P(rain ≥ {threshold:g} mm)")
     bottom.set(ylim=(0, 1), ylabel="probability", xlabel="lead time [h]; the window ends there")
     bottom.legend(loc="upper right")
+    figure.supxlabel(caption(archive), x=0.01, ha="left", fontsize=7.5, color=MUTED)
+    return figure
+
+
+@styled
+def maps_figure(maps: Mapping[str, NDArray[np.floating]], *, grid: Grid, palette: Palette = PROBABILITY) -> Picture:
+    """Return maps in the same exact classes side by side, with one legend.
+
+    Parameters
+    ----------
+    maps : mapping of title to array (y, x)
+        What to show; NaN is missing.
+    grid : Grid
+        Grid of the maps.
+    palette : Palette, optional
+        Classes and colours.
+    """
+    from sslpdl.plots.maps import class_legend, class_map, new_map
+
+    figure = Picture(figsize=(2.5 * len(maps) + 1.0, 4.6))
+    *axes, legend = figure.subplots(1, len(maps) + 1, width_ratios=[*[10] * len(maps), 2.4])
+    for i, (axis, (title, values)) in enumerate(zip(axes, maps.items(), strict=True)):
+        new_map(axis, grid, left=i == 0)
+        class_map(axis, grid, values, palette)
+        axis.set_title(title)
+    class_legend(legend, palette)
+    return figure
+
+
+@styled
+def error_by_lead_figure(archive: xr.Dataset) -> Picture:
+    """Return the error of raw rain by lead time: bias, mean absolute error, and how much it rained.
+
+    Parameters
+    ----------
+    archive : Dataset
+        As opened by `sslpdl.open_archive`; cells of the verification mask with a known observation count.
+    """
+    mask = archive["mask"].values
+    rows = []
+    for lead in archive["lead_time"].values.astype(int):
+        forecast = archive["fields"].sel(lead_time=lead, channel="rain").values[:, mask]
+        valid = archive["init_time"].values + np.timedelta64(int(lead), "h")
+        observed = archive["qpe"].reindex(valid_time=valid).values[:, mask]
+        known = np.isfinite(observed) & np.isfinite(forecast)
+        error = (forecast - observed)[known]
+        rows.append((int(lead), error.mean(), np.abs(error).mean(), observed[known].mean()) if known.any() else None)
+    lead_time, bias, absolute, rain = zip(*(row for row in rows if row), strict=True)
+    figure = Picture(figsize=(7.4, 3.6))
+    axis = figure.subplots()
+    axis.bar(lead_time, rain, color="#b9c6d2", label="observed rain, mean")
+    axis.plot(lead_time, absolute, color="#d55e00", marker=".", label="mean absolute error of the raw forecast")
+    axis.plot(lead_time, bias, color="#0072b2", marker=".", label="bias")
+    axis.axhline(0, color="black", lw=0.8)
+    axis.set(xlabel="lead time [h]", ylabel="mm per window")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     figure.supxlabel(caption(archive), x=0.01, ha="left", fontsize=7.5, color=MUTED)
     return figure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -33,6 +33,7 @@ class _Stage(pl.LightningModule):
         self.steps = steps
         self.curves: dict[str, list[float]] = {"step": [], "training_loss": []}
         self.scores: dict[str, float] = {}
+        self.watch: Callable[[Any], None] | None = None
         self._losses: list[Tensor] = []
         self._spent_before, self._begin = 0.0, time.monotonic()
 
@@ -89,6 +90,8 @@ class _Stage(pl.LightningModule):
             self.curves.setdefault(name, []).append(round(value, 6))
         for name, value in scores.items():
             self.log(name, value)
+        if self.watch is not None:
+            self.watch(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the curves and the time spent with the weights."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ def pretrain(
     out: Source,
     resume: bool = True,
     progress: bool = True,
+    watch: Callable[[Any], None] | None = None,
 ) -> Path:
     """Train a network to reconstruct hidden parts of NWP fields, and write it as a model folder.
 
@@ -50,6 +52,8 @@ def pretrain(
         Go on with an interrupted training of the same settings, and leave a finished one as it is; False starts anew.
     progress : bool
         Show a progress bar.
+    watch : callable, optional
+        Called after each epoch with the Lightning module, whose ``curves`` and ``network`` show how it goes.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def pretrain(
     torch.manual_seed(settings.seed)
     network = models.create(_architecture(settings, data, classes=2)).pretraining()
     module = Pretraining(network, settings, steps=_steps(settings, data))
-    outcome = _train(module, data, folder, progress=progress, description="Pre-training")
+    outcome = _train(module, data, folder, progress=progress, description="Pre-training", watch=watch)
     skill = module.skill()
     trained = TrainedModel(
         network=network,
@@ -90,6 +94,7 @@ def finetune(
     pretrained: Source | None = None,
     resume: bool = True,
     progress: bool = True,
+    watch: Callable[[Any], None] | None = None,
 ) -> Path:
     """Train a network to forecast rain classes, calibrate it, choose its decision thresholds, and write it.
 
@@ -110,6 +115,8 @@ def finetune(
         Go on with an interrupted training of the same settings, and leave a finished one as it is; False starts anew.
     progress : bool
         Show a progress bar.
+    watch : callable, optional
+        Called after each epoch with the Lightning module, whose ``curves`` and ``network`` show how it goes.
 
     Returns
     -------
@@ -134,7 +141,7 @@ def finetune(
     if start is not None:
         _take_over(network, start, settings, data)
     module = Finetuning(network, settings, steps=_steps(settings, data))
-    outcome = _train(module, data, folder, progress=progress, description="Fine-tuning")
+    outcome = _train(module, data, folder, progress=progress, description="Fine-tuning", watch=watch)
     fitted_on = "validation" if len(data.validation) else "training (there is no validation split)"
     calibration, decision, report = calibrate(module, data.validation if len(data.validation) else data.training)
     trained = TrainedModel(
@@ -196,11 +203,18 @@ def _steps(settings: PretrainConfig | FinetuneConfig, data: Prepared) -> int:
 
 
 def _train(
-    module: Pretraining | Finetuning, data: Prepared, folder: Workshop, *, progress: bool, description: str
+    module: Pretraining | Finetuning,
+    data: Prepared,
+    folder: Workshop,
+    *,
+    progress: bool,
+    description: str,
+    watch: Callable[[Any], None] | None,
 ) -> dict[str, Any]:
     from sslpdl.training.loop import fit
 
     settings = module.config
+    module.watch = watch
     folder.open()
     draws = _steps_per_epoch(settings, data) * settings.batch_size
     draw = Endless(len(data.training), draws, seed=settings.seed)

@@ -1,0 +1,138 @@
+"""A notebook in JupyterLab, the same under ``panel serve``, and the page of an explorer: sliders must answer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOK = "02_label_visualization.ipynb"
+PATIENCE = 180_000
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of one notebook, where JupyterLab may save what it runs."""
+    folder = tmp_path_factory.mktemp("course")
+    shutil.copyfile(ROOT / "notebooks" / NOTEBOOK, folder / NOTEBOOK)
+    return folder
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Start a server in a process of its own, without a way to the network, and end it afterwards."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str, url: str, folder: Path) -> None:
+        nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+        environment = os.environ | nowhere | {"no_proxy": "127.0.0.1,localhost"} | {
+            f"JUPYTER_{name}_DIR": str(tmp_path / name.lower()) for name in ("CONFIG", "RUNTIME")
+        }  # fmt: skip
+        log = tmp_path / "server.log"
+        with log.open("w") as stream:
+            command = [sys.executable, "-m", *arguments]
+            running.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=stream, stderr=stream))
+        for _ in range(1200):
+            try:
+                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=60).close()
+                return
+            except OSError:
+                assert running[-1].poll() is None, log.read_text()
+                time.sleep(0.1)
+        raise AssertionError(log.read_text())
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(30)
+
+
+def _tab(chromium: Any, url: str) -> tuple[Any, list[str]]:
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    foreign: list[str] = []
+    local = ("http://localhost:", "http://127.0.0.1:", "blob:", "data:")
+    page.on("request", lambda request: None if request.url.startswith(local) else foreign.append(request.url))
+    page.goto(url)
+    return page, foreign
+
+
+@pytest.mark.slow
+def test_the_explorer_answers_in_jupyterlab(chromium: Any, started: Callable[..., None], course: Path) -> None:
+    pytest.importorskip("jupyterlab")
+    port = free_port()
+    options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--ServerApp.root_dir=."]
+    options.append("--LabApp.news_url=")
+    started("jupyterlab", *options, url=f"http://127.0.0.1:{port}/api", folder=course)
+    page, foreign = _tab(chromium, f"http://127.0.0.1:{port}/lab/tree/{NOTEBOOK}?reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    picture = page.locator(".widget-image, .jupyter-widgets img").first
+    picture.wait_for(state="attached")
+    picture.scroll_into_view_if_needed()
+    before = picture.get_attribute("src")
+    page.locator(".widget-dropdown select").last.select_option("sqrt")
+    page.wait_for_function(
+        "before => document.querySelector('.widget-image, .jupyter-widgets img').src !== before", arg=before
+    )
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert foreign == []
+    page.close()
+
+
+@pytest.mark.slow
+def test_the_explorer_answers_under_panel_serve(chromium: Any, started: Callable[..., None], course: Path) -> None:
+    port = free_port()
+    url = f"http://localhost:{port}/{Path(NOTEBOOK).stem}"
+    started("panel", "serve", str(course / NOTEBOOK), f"--port={port}", url=url, folder=course)
+    page, foreign = _tab(chromium, url)
+    page.wait_for_selector("select")
+    find = "img[alt^='Label of each class']"
+    page.wait_for_selector(find)
+    before = page.locator(find).first.get_attribute("src")
+    page.locator("select").last.select_option("sqrt")
+    # Panel keeps its elements in shadow trees, into which Playwright's locators look
+    for _ in range(PATIENCE // 100):
+        if page.locator(find).first.get_attribute("src") != before:
+            break
+        page.wait_for_timeout(100)
+    assert page.locator(find).first.get_attribute("src") != before
+    assert foreign == []
+    page.close()
+
+
+def test_an_exported_explorer_answers_without_a_kernel(chromium: Any, tmp_path: Path) -> None:
+    from sslpdl.plots import Picture
+    from sslpdl.plots.still import player
+    from sslpdl.plots.style import png
+
+    one, two = png(Picture(figsize=(1, 1))), png(Picture(figsize=(2, 1)))
+    shown = player({"a": [("0", one), ("1", two)], "b": [("x", one), ("y", two)]}, starts={"a": 0, "b": 0}, alt="p")
+    path = tmp_path / "page.html"
+    path.write_text(f"<!DOCTYPE html><meta charset=utf-8>{shown.data}", encoding="utf-8")
+    page = chromium.new_page()
+    page.goto(path.as_uri())
+    wide = "() => document.querySelector('img').naturalWidth === 2 * document.querySelector('img').naturalHeight"
+    assert page.locator("label").all_inner_texts() == ["a 0", "b x"]
+    page.locator("input").nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(wide)
+    assert page.locator("label").all_inner_texts() == ["a 1", "b x"]
+    page.locator("input").nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("label").all_inner_texts() == ["a 0", "b y"], "one control at a time"
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"() => !({wide})()")
+    page.close()
