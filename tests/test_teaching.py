@@ -121,9 +121,9 @@ def test_the_student_edition_of_the_course(root, tmp_path):
 
 
 def test_formulas_become_pictures_and_code_stays():
-    text = formulas("With $r_0 < r_1$ and `a $x$ b`, it costs $5 or 5$.\n\n$$\\frac{1}{2}$$")
+    text = formulas("With $r_0 < r_1$ and `a $x$ b`, it costs $5 or 5 $.\n\n$$\\frac{1}{2}$$")
     assert text.count("<img") == 2 and 'alt="r_0 &lt; r_1"' in text
-    assert "`a $x$ b`" in text and "$5 or 5$" in text
+    assert "`a $x$ b`" in text and "$5 or 5 $" in text
     assert "<img" in formulas("$a \\ge b$") and formulas(r"$\nosuchthing$") == r"<code>\nosuchthing</code>"
 
 

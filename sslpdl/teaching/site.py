@@ -94,8 +94,11 @@ def executed(path: Path, *, timeout: int = 600) -> Any:
     try:
         with _exporting():
             NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources=where).execute()
-    except (CellExecutionError, CellTimeoutError) as error:
-        raise SslpdlError(f"{path.name} fails: {str(error).strip().splitlines()[-1]}") from error
+    except CellExecutionError as error:
+        # the text of the error holds the whole traceback, coloured
+        raise SslpdlError(f"{path.name} fails: {error.ename}: {error.evalue}") from error
+    except CellTimeoutError as error:
+        raise SslpdlError(f"{path.name} fails: a cell took more than {timeout} s.") from error
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _shown(output)]
