@@ -42,7 +42,7 @@ function horizontalAxis(ticks, y, [left, right], format = plain) {
 // Hours under a chart, in UTC and KST, and the days of KST, which begin at dashed lines.
 function timeAxis([from, to], x, [left, right], top, bottom) {
   const perHour = (right - left) / ((to - from) / HOUR);
-  const every = [1, 2, 3, 6, 12, 24, 48].find((hours) => hours * perHour >= 26) ?? 96;
+  const every = [1, 2, 3, 6, 12, 24, 48].find((hours) => hours * perHour >= 32) ?? 96;
   const parts = [];
   for (let t = Math.ceil(from / (every * HOUR)) * every * HOUR; t <= to; t += every * HOUR) {
     parts.push(svg("line", { class: "tick", x1: x(t), x2: x(t), y1: bottom, y2: bottom + 4 }));
@@ -51,7 +51,7 @@ function timeAxis([from, to], x, [left, right], top, bottom) {
   }
   for (const [zone, y] of [["UTC", 15], ["KST", 29]])
     parts.push(svg("text", { class: "zone", x: 0, y: bottom + y }, zone));
-  return [...parts, ...days([from, to], x, top, bottom)];
+  return [...parts, ...dayMarks([from, to], x, top, bottom)];
 }
 
 function dayMarks([from, to], x, top, bottom) {

@@ -12,13 +12,14 @@ class PointPanel {
     this.hint = h("p", { class: "hint" }, words.meteogram.noPoint);
     this.title = h("h2");
     this.where = h("p", { class: "coordinates" });
-    this.now = h("dl", { class: "now" });
+    this.rain = h("dl", { class: "now rain" });
+    this.chances = h("dl", { class: "now chances" });
     this.moment = h("p", { class: "moment" });
     this.notes = h("ul", { class: "notes" });
     this.table = new PointTable(() => this.drawTable());
     const forget = h("button", { type: "button", class: "plain", onclick: () => point.store.set({ point: null }) }, words.meteogram.forget);
     this.body = h("div", { class: "of-point", hidden: true }, h("header", {}, h("div", {}, this.title, this.where), forget),
-      this.moment, this.now, point.meteogram.element, this.notes, this.table.element);
+      this.moment, this.rain, this.chances, point.meteogram.element, this.notes, this.table.element);
     this.element = h("div", {}, this.form, this.problem, this.hint, this.body);
   }
 
@@ -47,7 +48,7 @@ class PointPanel {
     this.data = at ? this.point.series(state.point, at) : null;
     if (!at) return;
     setText(this.title, this.data.place);
-    setText(this.where, `${placeLabel(state.point)}  ·  ${words.meteogram.cellShort(at.row, at.column)}, ${words.meteogram.toCentre(distanceText(at.distance))}`);
+    setText(this.where, `${placeLabel(state.point)}\n${words.meteogram.cellShort(at.row, at.column)}  ·  ${words.meteogram.toCentre(distanceText(at.distance))}`);
     this.point.meteogram.draw(this.data, state.lead);
     this.setLead(state);
     this.notes.replaceChildren(...this.missing().map((sentence) => h("li", {}, sentence)));
@@ -60,9 +61,8 @@ class PointPanel {
     const slot = slots[state.lead];
     setText(this.moment, `${leadLabel(slot.lead)}  ·  ${clock(slot.to)} UTC ${day(slot.to, false)}  ·  ${clock(slot.to + KST)} KST ${day(slot.to + KST, false)}`);
     const entry = (name, value, kind) => h("div", { class: kind }, h("dt", {}, name), h("dd", {}, value));
-    this.now.replaceChildren(
-      entry(nwp, rainWithUnit(slot.nwp), "nwp"),
-      entry(qpe, rainWithUnit(slot.qpe), "qpe"),
+    this.rain.replaceChildren(entry(nwp, rainWithUnit(slot.nwp), "nwp"), entry(qpe, rainWithUnit(slot.qpe), "qpe"));
+    this.chances.replaceChildren(
       ...thresholds.map((value, k) => entry(`P(≥ ${plain(value)})`, chanceWithUnit(slot.chance?.[k] ?? slot.chance), "chance")),
     );
     this.point.meteogram.setLead(state.lead);
