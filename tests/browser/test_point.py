@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from case import LEADS, THRESHOLDS
 
 from sslpdl import open_archive, open_forecast
+from sslpdl.archive import ArchiveWriter
 from sslpdl.data import stations
 from sslpdl.forecast import EXCEEDANCE
 from sslpdl.grid import KOREA_5KM
@@ -236,3 +238,30 @@ def test_phone_width(visit: Callable) -> None:
     box = page.box(".chart svg")
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
+
+
+def test_the_nearest_gauge_stands_in_where_qpe_is_of_gauges(serve: Callable, visit: Callable, tmp_path: Path) -> None:
+    grid = GRID.crop(90, 30, (40, 40), name="gauges")
+    run = np.datetime64(RUN)
+    with ArchiveWriter.create(
+        tmp_path / "gauges.zarr", grid=grid, channels=["rain"], lead_time=[1, 2], mask=np.ones(grid.shape, bool)
+    ) as writer:
+        writer.write_run(run, np.full((2, 1, *grid.shape), 3.25))
+        observed = np.full((2, *grid.shape), np.nan, "float32")
+        observed[:, 20, 20] = 7.5, np.nan
+        observed[:, 5, 5] = 1.0
+        writer.write_qpe(run + np.array([1, 2], "timedelta64[h]"), observed)
+    (tmp_path / "no-model").mkdir()
+    server = serve(archive=tmp_path / "gauges.zarr", model=tmp_path / "no-model")
+    lon, lat = grid.lonlat()
+    page = visit(f"?lead=1&drawer=point&point={lon[21, 20]:.5f},{lat[21, 20]:.5f}", url=server.url, wait=False)
+    page.page.wait_for_selector(".now.rain .qpe dd")
+    page.page.wait_for_timeout(500)
+    # the cells are 5 km wide on the map, a little more or less on the ground
+    assert re.search(r"nearest is (4|5)\.\d km away, in row 20, column 20", page.text(".of-point .notes"))
+    assert page.text(".now .qpe dd") == "7.50 mm"
+    assert [row[2:4] for row in rows_of(page).values()] == [["3.25", "7.50"], ["3.25", "–"]]
+    assert "here is no model in" in page.text(".of-point .notes")
+    type_place(page, f"{lat[35, 35]:.4f}, {lon[35, 35]:.4f}")
+    assert "none lies within 10 km" in page.text(".of-point .notes")
+    assert page.text(".now .qpe dd") == "no data"
