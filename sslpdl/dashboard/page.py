@@ -12,6 +12,7 @@ from sslpdl.dashboard.basemap import Basemap, basemap
 from sslpdl.dashboard.counts import preload
 from sslpdl.dashboard.figures import map_figures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
+from sslpdl.dashboard.places import known_places
 from sslpdl.dashboard.requests import submit
 from sslpdl.dashboard.source import Source, open_source
 from sslpdl.dashboard.state import State
@@ -64,6 +65,8 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
         "tables": geography.tables,
         "grid": _grid_words(grid),
         "covered": geography.covered,
+        "projection": grid.proj4,
+        "known_places": known_places(grid),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sslpdl.data.coast import coverage, land_polygons, lines, natural_earth_dir
-from sslpdl.data.places import Radar, Region, Station, radars, regions, south_korea, stations
+from sslpdl.data.places import Radar, Region, Station, radars, regions, south_korea, stations, towns
 from sslpdl.data.provinces import Province, provinces
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "regions",
     "south_korea",
     "stations",
+    "towns",
 ]

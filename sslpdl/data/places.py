@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Radar", "Region", "Station", "radars", "regions", "south_korea", "stations"]
+__all__ = ["Radar", "Region", "Station", "radars", "regions", "south_korea", "stations", "towns"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,69 @@ _STATIONS = (
     Station("Seogwipo", "서귀포", 126.5653, 33.2461),
 )
 
+# positions of KMA's synoptic stations (Suncheon, Yeongju: the towns'), good to about 2 km, from north to south
+_TOWNS = (
+    Station("Cheorwon", "철원", 127.3042, 38.1479),
+    Station("Inje", "인제", 128.1671, 38.0599),
+    Station("Dongducheon", "동두천", 127.0607, 37.9019),
+    Station("Paju", "파주", 126.7665, 37.8859),
+    Station("Ganghwa", "강화", 126.4464, 37.7073),
+    Station("Hongcheon", "홍천", 127.8804, 37.6836),
+    Station("Daegwallyeong", "대관령", 128.7183, 37.6771),
+    Station("Donghae", "동해", 129.1243, 37.5071),
+    Station("Yangpyeong", "양평", 127.4944, 37.4886),
+    Station("Jeongseon", "정선", 128.6731, 37.3773),
+    Station("Wonju", "원주", 127.9466, 37.3375),
+    Station("Icheon", "이천", 127.4842, 37.2640),
+    Station("Yeongwol", "영월", 128.4574, 37.1813),
+    Station("Taebaek", "태백", 128.9890, 37.1703),
+    Station("Jecheon", "제천", 128.1943, 37.1593),
+    Station("Uljin", "울진", 129.4128, 36.9918),
+    Station("Chungju", "충주", 127.9527, 36.9704),
+    Station("Bonghwa", "봉화", 128.9145, 36.9436),
+    Station("Yeongju", "영주", 128.6240, 36.8057),
+    Station("Cheonan", "천안", 127.2927, 36.7624),
+    Station("Mungyeong", "문경", 128.1488, 36.6273),
+    Station("Yeongdeok", "영덕", 129.4093, 36.5334),
+    Station("Boeun", "보은", 127.7341, 36.4876),
+    Station("Sejong", "세종", 127.2443, 36.4852),
+    Station("Sangju", "상주", 128.1574, 36.4084),
+    Station("Uiseong", "의성", 128.6886, 36.3561),
+    Station("Boryeong", "보령", 126.5574, 36.3272),
+    Station("Buyeo", "부여", 126.9208, 36.2724),
+    Station("Chupungnyeong", "추풍령", 127.9946, 36.2203),
+    Station("Gumi", "구미", 128.3206, 36.1306),
+    Station("Geumsan", "금산", 127.4817, 36.1058),
+    Station("Gunsan", "군산", 126.7614, 36.0053),
+    Station("Yeongcheon", "영천", 128.9514, 35.9774),
+    Station("Gyeongju", "경주", 129.2013, 35.8174),
+    Station("Buan", "부안", 126.7166, 35.7295),
+    Station("Geochang", "거창", 127.9099, 35.6674),
+    Station("Jangsu", "장수", 127.5203, 35.6567),
+    Station("Imsil", "임실", 127.2856, 35.6121),
+    Station("Hapcheon", "합천", 128.1699, 35.5650),
+    Station("Jeongeup", "정읍", 126.8390, 35.5634),
+    Station("Miryang", "밀양", 128.7441, 35.4915),
+    Station("Namwon", "남원", 127.3966, 35.4213),
+    Station("Sancheong", "산청", 127.8791, 35.4130),
+    Station("Gochang", "고창", 126.5990, 35.3482),
+    Station("Uiryeong", "의령", 128.2886, 35.3222),
+    Station("Yangsan", "양산", 129.0203, 35.3074),
+    Station("Gimhae", "김해", 128.8908, 35.2298),
+    Station("Jinju", "진주", 128.0400, 35.1638),
+    Station("Suncheon", "순천", 127.4872, 34.9505),
+    Station("Gwangyang", "광양", 127.6914, 34.9434),
+    Station("Geoje", "거제", 128.6046, 34.8882),
+    Station("Tongyeong", "통영", 128.4356, 34.8454),
+    Station("Namhae", "남해", 127.9264, 34.8166),
+    Station("Jangheung", "장흥", 126.9195, 34.6888),
+    Station("Goheung", "고흥", 127.2757, 34.6183),
+    Station("Haenam", "해남", 126.5691, 34.5537),
+    Station("Wando", "완도", 126.7018, 34.3959),
+    Station("Seongsan", "성산", 126.8802, 33.3868),
+    Station("Gosan", "고산", 126.1628, 33.2938),
+)
+
 # KMA's operational S- and C-band network; positions good to about 1 km
 _RADARS = (
     Radar("Baengnyeongdo", "백령도", 124.630, 37.967, "BRI"),
@@ -118,6 +181,11 @@ def stations() -> tuple[Station, ...]:
     stations.
     """
     return _STATIONS
+
+
+def towns() -> tuple[Station, ...]:
+    """Return further towns to look for by name, from north to south; `stations` has the more important ones."""
+    return _TOWNS
 
 
 def radars() -> tuple[Radar, ...]:
