@@ -387,7 +387,9 @@ HOSTILE = [
     "init=9999999999", "lead=-1", "lead=1e400", "lead=%F0%9F%8C%A7", "lead=%ff%fe", "lead=" + "9" * 3000,
     "threshold=nan", "threshold=<script>alert(1)</script>", "region=%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E",
     "palette={{7919*7907}}", "palette=${7919*7907}", "language=__proto__", "theme=dark%22onload=%22x",
-    "drawer=</script><b>",    "panels=" + "a," * 900, "overlays=,,,,", "view=nan,nan,nan", "view=1e309,0,0", "point=126,91", "leads=36,-1",
+    "drawer=</script><b>",
+    "panels=" + "a," * 900, "overlays=,,,,", "view=nan,nan,nan", "view=1e309,0,0", "point=126,91",
+    "leads=36,-1",
     "data=..%2F..%2Fetc%2Fpasswd", "bokeh-session-id=abc", "__class__=x&constructor=y", "&=&=&&%&%zz",
 ]  # fmt: skip
 

@@ -79,6 +79,8 @@ def serve(
 def _server(settings: Settings, service: Service) -> Any:
     """Return Panel's server, which has the port but does not answer yet."""
     import panel as pn
+    from panel.io.resources import DIST_DIR
+    from tornado.web import StaticFileHandler
 
     from sslpdl.dashboard.health import HealthHandler
 
@@ -107,7 +109,11 @@ def _server(settings: Settings, service: Service) -> Any:
         verbose=False,
         sign_sessions=True,
         secret_key=key,
-        extra_patterns=[(r"/health", HealthHandler, {"settings": settings})],
+        extra_patterns=[
+            (r"/health", HealthHandler, {"settings": settings}),
+            # Bokeh has it at the root only, where no proxy may look
+            (r"/(favicon\.ico)", StaticFileHandler, {"path": str(DIST_DIR / "images")}),
+        ],
         transforms=[_transform()],
         **_sign_in(service),
     )

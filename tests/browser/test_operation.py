@@ -22,7 +22,7 @@ def guarded(case: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
     (folder / "users.json").write_text(json.dumps({"kim": "rain"}))
     (folder / "s.toml").write_text(
         f'archive = "{case[0]}"\nforecast = "{case[1]}"\ncache = "cache"\nport = {port}\nprefix = "weather/rain"\n'
-        'auth = "basic"\nusers = "users.json"\nadmin = true\n'
+        'auth = "basic"\nusers = "users.json"\n'
     )
     environ = os.environ | {"SSLPDL_COOKIE_SECRET": "0123456789abcdef" * 2}
     with (folder / "log").open("w") as log:
@@ -55,13 +55,3 @@ def test_sign_in_draws_the_maps_and_sign_out_ends_it(guarded: str, visit: Callab
     page.goto(f"{guarded}logout")
     page.goto(guarded)
     assert page.get_by_label("Password").is_visible()
-
-
-def test_the_admin_page_asks_nothing_of_another_host(guarded: str, visit: Callable) -> None:
-    page = visit("", url=guarded, wait=False).page
-    page.get_by_label("Name").fill("kim")
-    page.get_by_label("Password").fill("rain")
-    page.get_by_role("button").click()
-    page.wait_for_selector(".card:not(.waiting) .map canvas")
-    page.goto(f"{guarded}admin")
-    page.wait_for_selector("text=Overview")
