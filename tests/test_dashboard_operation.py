@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import http.cookiejar
 import json
 import os
@@ -64,6 +65,26 @@ def test_arguments_go_before_the_environment_before_the_file(tmp_path: Path, nam
     environ = {"SSLPDL_CONFIG": str(config), "SSLPDL_ARCHIVE": "/b.zarr"}
     assert Settings.from_environment(environ).archive == Path("/b.zarr")
     assert Settings.from_environment(environ, archive="/c.zarr").archive == Path("/c.zarr")
+
+
+def test_a_path_of_a_file_may_begin_at_home(tmp_path: Path) -> None:
+    config = write(tmp_path / "s.yaml", "cache: ~/c\nusers: /etc/u.json")
+    assert Settings.from_environment({}, config=config).cache == Path.home() / "c"
+    assert Service.from_environment({}, config=config).users == Path("/etc/u.json")
+
+
+def test_every_setting_is_in_the_documents_with_its_default(root: Path) -> None:
+    page = (root / "docs" / "operation.md").read_text()
+    rows = {
+        row[0].strip("` "): row for row in (line[1:-1].split("|") for line in page.splitlines() if line[:3] == "| `")
+    }
+    for item in (*dataclasses.fields(Settings), *dataclasses.fields(Service)):
+        if item.name in ("cookie_secret", "oauth_secret"):
+            assert f"`SSLPDL_{item.name.upper()}`" in page
+            continue
+        assert f"`SSLPDL_{item.name.upper()}" in rows[item.name][2] or item.name == "cache", item.name
+        if isinstance(item.default, int | str) and item.name in ("port", "address", "auth"):
+            assert rows[item.name][3].strip() == str(item.default)
 
 
 @pytest.mark.parametrize(

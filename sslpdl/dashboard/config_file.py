@@ -58,7 +58,7 @@ def read_config(path: str | os.PathLike[str] | None, environ: Mapping[str, str])
         kind, words = _KINDS.get(key, (str, "a text"))
         if key in _KINDS or key in _text_keys():
             _check(file, key, value, kind, words)
-    return {key: file.parent / value if key in _PATHS else value for key, value in settings.items()}
+    return {key: file.parent / Path(value).expanduser() if key in _PATHS else value for key, value in settings.items()}
 
 
 def _check(file: Path, key: str, value: Any, kind: type, words: str) -> None:
