@@ -5,6 +5,8 @@
 # make notebooks-html     the notebooks, executed, as web pages in build/notebooks
 # make notebooks-student  the notebooks without solutions, in notebooks-student
 # make bench  speed and memory, as ratios where there is a peer
+# make bench-app  the page in a real Chromium, and ten minutes with 24 visitors, beside the limits
+# make bundle  everything for a network without registries or a compiler, as one archive in dist/
 #
 # PIP_ARGS is handed to pip, for a CPU build of PyTorch from PyTorch's own index for instance (see README.md).
 
@@ -20,7 +22,7 @@ DEMO := runs/demo
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app test lint types demo lab notebooks-html notebooks-student bench bench-ops samples clean
+.PHONY: help setup app test lint types demo lab notebooks-html notebooks-student bench bench-ops bench-app bundle samples clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -67,6 +69,12 @@ bench: $(SETUP)
 
 bench-ops: $(SETUP)
 	$(BIN)/python benchmarks/bench_ops.py
+
+bench-app: $(SETUP)
+	$(BIN)/python benchmarks/bench_app.py $(BENCH_ARGS)
+
+bundle: $(SETUP)
+	$(BIN)/python deploy/bundle.py --pip-args='$(PIP_ARGS)'
 
 clean:
 	rm -rf runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -246,25 +246,48 @@ def experiment(
 
 @app.command(name="app")
 def dashboard(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings (YAML or TOML); keys are in docs/operation.md.")
+    ] = None,
     archive: Annotated[Path | None, typer.Option(help="Archive to show; the August 2022 analogue by default.")] = None,
     model: Annotated[Path | None, typer.Option("--model", "-m", help="Model folder to forecast with.")] = None,
     forecast: Annotated[Path | None, typer.Option("--forecast", "-f", help="Stored forecast to show.")] = None,
     counts: Annotated[
         Path | None, typer.Option(help="Verification counts to show: file, or folder of a report.")
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5006,
-    address: Annotated[str, typer.Option(help="Address to listen on; this machine only by default.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on; 5006 by default.")] = None,
+    address: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT in a browser's address bar; repeatable.", metavar="HOST:PORT")
+    ] = None,
+    prefix: Annotated[str | None, typer.Option(help="Path below which the page lies, as behind a proxy.")] = None,
+    auth: Annotated[str | None, typer.Option(help="How visitors sign in: none, basic or oauth.")] = None,
+    users: Annotated[Path | None, typer.Option(help="JSON file of names and passwords, for basic.")] = None,
+    oauth_provider: Annotated[str | None, typer.Option(help="Provider by Panel's name, for oauth.")] = None,
+    admin: Annotated[bool | None, typer.Option("--admin", help="Serve sessions and load at /admin.")] = None,
     show: Annotated[bool, typer.Option(help="Open a browser.")] = False,
 ) -> None:
-    """Show raw NWP, probabilities and QPE side by side in a browser."""
-    from sslpdl.dashboard import Settings, serve
+    """Show raw NWP, probabilities and QPE side by side in a browser.
 
-    serve(
-        Settings.from_environment(archive=archive, model=model, forecast=forecast, counts=counts),
+    An option goes before its environment variable (SSLPDL_PORT for --port), that before the file of --config or
+    SSLPDL_CONFIG.  Secrets come from the environment only: SSLPDL_COOKIE_SECRET, SSLPDL_OAUTH_SECRET.
+    """
+    from sslpdl.dashboard import Settings, serve
+    from sslpdl.dashboard.service import Service
+
+    settings = Settings.from_environment(config=config, archive=archive, model=model, forecast=forecast, counts=counts)
+    service = Service.from_environment(
+        config=config,
         port=port,
         address=address,
-        show=show,
+        origins=origin,
+        prefix=prefix,
+        auth=auth,
+        users=users,
+        oauth_provider=oauth_provider,
+        admin=admin,
     )
+    serve(settings, service=service, show=show)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What the dashboard shows and where it keeps what it computes: from arguments and the environment."""
+"""What the dashboard shows and where it keeps what it computes: from arguments, the environment and a file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sslpdl.dashboard.config_file import read_config
 from sslpdl.errors import ConfigError
 
 __all__ = ["Settings"]
@@ -58,42 +59,47 @@ class Settings:
         cls,
         environ: Mapping[str, str] | None = None,
         *,
+        config: str | os.PathLike[str] | None = None,
         archive: str | os.PathLike[str] | None = None,
         forecast: str | os.PathLike[str] | None = None,
         model: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
         counts: str | os.PathLike[str] | None = None,
     ) -> Settings:
-        """Return settings: an argument goes before its environment variable, that before the sample data.
+        """Return settings: an argument goes before its environment variable, that before the file and the sample data.
 
         Parameters
         ----------
         environ : mapping, optional
             The environment; that of this process by default.
+        config : path, optional
+            YAML or TOML file whose keys are the attributes (``SSLPDL_CONFIG``); see `sslpdl.dashboard.config_file`.
         archive, forecast, model, cache, counts : path, optional
             See the attributes.
 
         Raises
         ------
         ConfigError
-            If a path holds a NUL character and so cannot name a file.
+            If a path holds a NUL character and so cannot name a file, or the file is not as it should be.
         """
         environ = os.environ if environ is None else environ
+        file = read_config(config, environ)
 
-        def pick(argument: str | os.PathLike[str] | None, variable: str) -> Path | None:
+        def pick(argument: str | os.PathLike[str] | None, variable: str, key: str) -> Path | None:
             text = os.fspath(argument) if argument is not None else environ.get(variable, "").strip()
+            text = text or os.fspath(file.get(key, ""))
             if "\0" in text:
                 raise ConfigError(f"{variable} holds a NUL character; give it the path of a file or folder.")
             return Path(text).expanduser() if text else None
 
-        archive_path = pick(archive, "SSLPDL_ARCHIVE") or SAMPLE_ARCHIVE
+        archive_path = pick(archive, "SSLPDL_ARCHIVE", "archive") or SAMPLE_ARCHIVE
         return cls(
             archive=archive_path,
-            forecast=pick(forecast, "SSLPDL_FORECAST"),
-            model=pick(model, "SSLPDL_MODEL") or SAMPLE_MODEL,
-            cache=pick(cache, "SSLPDL_CACHE_DIR") or _default_cache(environ),
-            view=environ.get("SSLPDL_VIEW", SAMPLE_VIEW if archive_path == SAMPLE_ARCHIVE else ""),
-            counts=pick(counts, "SSLPDL_COUNTS"),
+            forecast=pick(forecast, "SSLPDL_FORECAST", "forecast"),
+            model=pick(model, "SSLPDL_MODEL", "model") or SAMPLE_MODEL,
+            cache=pick(cache, "SSLPDL_CACHE_DIR", "cache") or _default_cache(environ),
+            view=environ.get("SSLPDL_VIEW", file.get("view", SAMPLE_VIEW if archive_path == SAMPLE_ARCHIVE else "")),
+            counts=pick(counts, "SSLPDL_COUNTS", "counts"),
         )
 
 

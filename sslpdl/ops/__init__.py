@@ -5,8 +5,9 @@ Beside them `Linear`, the linear layer that goes with it on processors where PyT
 Importing this package builds the compiled operator once (a few seconds) and loads it from a cache ever after; where
 PyTorch sees a GPU, that for the GPU as well (half a minute). Without compiler or ninja it says so and computes in plain
 PyTorch. ``SSLPDL_OPS=reference``, ``cpu`` or ``cuda`` in the environment forces one of them, and it is an error if it
-cannot be had. ``SSLPDL_CACHE_DIR`` says where the libraries are kept; ``SSLPDL_ISA=avx2`` or ``portable`` limits the
-processor instructions of the one for the CPU; ``SSLPDL_LINEAR=torch`` or ``onednn`` fixes the route of linear layers.
+cannot be had. ``SSLPDL_CACHE_DIR`` says where the libraries are kept, and ``SSLPDL_OPS_DIR`` a folder of libraries that
+were built elsewhere (as by ``make bundle``). ``SSLPDL_ISA=avx2`` or ``portable`` limits the processor instructions
+of the one for the CPU; ``SSLPDL_LINEAR=torch`` or ``onednn`` fixes the route of linear layers.
 """
 
 from __future__ import annotations

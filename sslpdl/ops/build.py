@@ -44,6 +44,7 @@ __all__ = [
     "library_flags",
     "name",
     "ninja",
+    "prebuilt_folders",
     "quoted",
     "sources",
     "version",
@@ -96,6 +97,12 @@ def cache_folders() -> list[Path]:
     return folders
 
 
+def prebuilt_folders() -> list[Path]:
+    """Return where a library may lie that was built elsewhere, for a machine without compiler; never written to."""
+    chosen = os.environ.get("SSLPDL_OPS_DIR")
+    return [*([Path(chosen).expanduser()] if chosen else []), Path(__file__).parent / "prebuilt"]
+
+
 def compiler() -> list[str] | None:
     """Return the C++ compiler as a command: CXX from the environment, or the first of c++, g++, clang++."""
     for command in (os.environ.get("CXX", ""), "c++", "g++", "clang++"):
@@ -142,7 +149,7 @@ def _plan(file: str) -> Plan:
 def cached_or_built(file: str, plan: Callable[[], Plan]) -> Path:
     """Return the library of this name from a cache, or build it as planned; BuildError if that cannot be done."""
     folders = cache_folders()
-    for folder in folders:
+    for folder in (*prebuilt_folders(), *folders):
         if _usable(folder / file):
             return folder / file
     planned = plan()

@@ -86,8 +86,11 @@ def _load(library: Callable[[], Path]) -> Path:
     try:
         torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
     except OSError as error:
-        # a cached file that cannot be loaded is of no use to anyone; the next start builds it again
-        path.unlink(missing_ok=True)
+        # a file that cannot be loaded is of no use to anyone; the next start builds it again
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:  # a library that was built elsewhere and belongs to somebody else
+            raise BuildError(f"{path} could not be loaded ({error}), have it removed to build another") from error
         raise BuildError(f"{path} could not be loaded ({error}) and was removed, start again to rebuild it") from error
     return path
 
