@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
+from sslpdl.dashboard.audience import AUDIENCE
 from sslpdl.dashboard.basemap import Basemap, basemap
 from sslpdl.dashboard.figures import map_figures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
@@ -98,9 +99,21 @@ class Session:
             # the lead time that is looked at comes with the page, the others follow
             self._send(at_hand, lead=source.lead_times.index(self.state.lead_time or 0))
         pn.state.onload(self._ask)
+        if self._document is not None and self._document.session_context is not None:
+            self._document.on_session_destroyed(self._ended)
+            AUDIENCE.enter(self)
 
     def _start(self) -> dict[str, Any]:
         return {name: value for name, value in self.state.param.values().items() if name != "name"}
+
+    @property
+    def gone(self) -> bool:
+        """Whether the visitor has left."""
+        context = None if self._document is None else self._document.session_context
+        return context is None or bool(context.destroyed)
+
+    def _ended(self, _context: Any) -> None:
+        AUDIENCE.leave(self)
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message to the browser, from any thread; nothing happens where the visitor has gone."""
