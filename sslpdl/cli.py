@@ -249,6 +249,10 @@ def dashboard(
     archive: Annotated[Path | None, typer.Option(help="Archive to show; the August 2022 analogue by default.")] = None,
     model: Annotated[Path | None, typer.Option("--model", "-m", help="Model folder to forecast with.")] = None,
     forecast: Annotated[Path | None, typer.Option("--forecast", "-f", help="Stored forecast to show.")] = None,
+    folder: Annotated[
+        list[Path] | None, typer.Option(help="Folder of archives and forecasts to choose from; may be repeated.")
+    ] = None,
+    uploads: Annotated[Path | None, typer.Option(help="Folder for files that visitors bring; none by default.")] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5006,
     address: Annotated[str, typer.Option(help="Address to listen on; this machine only by default.")] = "127.0.0.1",
     show: Annotated[bool, typer.Option(help="Open a browser.")] = False,
@@ -257,7 +261,7 @@ def dashboard(
     from sslpdl.dashboard import Settings, serve
 
     serve(
-        Settings.from_environment(archive=archive, model=model, forecast=forecast),
+        Settings.from_environment(archive=archive, model=model, forecast=forecast, folders=folder, uploads=uploads),
         port=port,
         address=address,
         show=show,

@@ -10,6 +10,7 @@ import panel as pn
 
 from sslpdl.dashboard.audience import AUDIENCE
 from sslpdl.dashboard.basemap import Basemap, basemap
+from sslpdl.dashboard.catalogue import choose
 from sslpdl.dashboard.figures import map_figures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
 from sslpdl.dashboard.requests import submit
@@ -41,7 +42,7 @@ def create(settings: Settings) -> pn.template.Template:
         Call `.servable()` on it, or return it to `panel.serve`.
     """
     try:
-        source = open_source(settings)
+        source = open_source(choose(settings, State.from_query(_arguments()).data))
         session = Session(source, settings)
     except SslpdlError as error:
         log.error("%s", error)
@@ -85,8 +86,8 @@ class Session:
         self._document = pn.state.curdoc
         grid = source.grid
         geography = basemap(grid)
-        arguments = pn.state.session_args if pn.state.curdoc and pn.state.curdoc.session_context else {}
-        self.state = first_state(source, geography, arguments, settings.view)
+        chosen = source.files.settings if source.files else settings
+        self.state = first_state(source, geography, _arguments(), chosen.view)
         self.viewer = Viewer(
             config=configuration(source, grid, geography),
             start=self._start(),
@@ -141,6 +142,11 @@ class Session:
     def _send(self, frames: Frames, lead: int | None = None) -> None:
         if frames.meta["init_time"] == self.state.init_time:  # otherwise the visitor has moved on
             self.viewer.run = frames.message(lead)
+
+
+def _arguments() -> Any:
+    """Return the query of the address."""
+    return pn.state.session_args if pn.state.curdoc and pn.state.curdoc.session_context else {}
 
 
 def _pane(plot: Any) -> Any:

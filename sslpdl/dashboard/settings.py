@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,10 @@ class Settings:
     view : str
         What an address without a query shows, as a query (``SSLPDL_VIEW``): ``"init=2022-08-08T00&lead=12"``.  The last
         run by default; of the sample archive the hour of the heaviest rain.
+    folders : tuple of Path
+        Folders whose archives and forecasts visitors may choose (``SSLPDL_FOLDERS``, separated as in ``PATH``).
+    uploads : Path or None
+        Folder for files that visitors bring (``SSLPDL_UPLOADS``).  Without one, nobody can.
 
     Examples
     --------
@@ -48,6 +52,8 @@ class Settings:
     model: Path
     cache: Path
     view: str = ""
+    folders: tuple[Path, ...] = ()
+    uploads: Path | None = None
 
     @classmethod
     def from_environment(
@@ -58,6 +64,8 @@ class Settings:
         forecast: str | os.PathLike[str] | None = None,
         model: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
+        folders: Sequence[str | os.PathLike[str]] | None = None,
+        uploads: str | os.PathLike[str] | None = None,
     ) -> Settings:
         """Return settings: an argument goes before its environment variable, that before the sample data.
 
@@ -65,7 +73,7 @@ class Settings:
         ----------
         environ : mapping, optional
             The environment; that of this process by default.
-        archive, forecast, model, cache : path, optional
+        archive, forecast, model, cache, folders, uploads : path, optional
             See the attributes.
 
         Raises
@@ -88,7 +96,16 @@ class Settings:
             model=pick(model, "SSLPDL_MODEL") or SAMPLE_MODEL,
             cache=pick(cache, "SSLPDL_CACHE_DIR") or _default_cache(environ),
             view=environ.get("SSLPDL_VIEW", SAMPLE_VIEW if archive_path == SAMPLE_ARCHIVE else ""),
+            folders=_folders(folders, environ.get("SSLPDL_FOLDERS", "")),
+            uploads=pick(uploads, "SSLPDL_UPLOADS"),
         )
+
+
+def _folders(given: Sequence[str | os.PathLike[str]] | None, listed: str) -> tuple[Path, ...]:
+    names = [os.fspath(name) for name in given] if given else listed.split(os.pathsep)
+    if any("\0" in name for name in names):
+        raise ConfigError("SSLPDL_FOLDERS holds a NUL character; give it paths of folders.")
+    return tuple(Path(name.strip()).expanduser() for name in names if name.strip())
 
 
 def check_paths(settings: Settings) -> None:
@@ -102,6 +119,9 @@ def check_paths(settings: Settings) -> None:
     for what, path in (("archive", settings.archive), ("model", settings.model), ("forecast", settings.forecast)):
         if path is not None and path != SAMPLE_MODEL and not path.exists():
             raise ConfigError(f"there is no {what} at {path}; correct --{what} or SSLPDL_{what.upper()}.")
+    for folder in settings.folders:
+        if not folder.is_dir():
+            raise ConfigError(f"there is no folder {folder}; correct --folder or SSLPDL_FOLDERS.")
 
 
 def _default_cache(environ: Mapping[str, str]) -> Path:
