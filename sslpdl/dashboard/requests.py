@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 ANSWERS: dict[str, str] = {
     "catalogue": "catalogue:answer",
+    "jobs": "jobs:listing",
+    "forecast": "jobs:start",
+    "cancel": "jobs:cancel",
 }
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 

@@ -83,7 +83,6 @@ class Source:
         self._waiting: list[tuple[str, NDArray[np.float32], _Entry]] = []
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="sslpdl-read")
-        self._models = ThreadPoolExecutor(1, thread_name_prefix="sslpdl-model")
 
     def _take(self, archive: xr.Dataset, probabilities: Probabilities) -> None:
         self.archive = archive
@@ -155,9 +154,11 @@ class Source:
             frames, ready = unreadable(init_time, len(self.lead_times), str(error)), True
         self._publish(entry, frames, finished=ready)
         if not ready:
+            from sslpdl.dashboard.jobs import WORKER
+
             with self._lock:
                 self._waiting.append((init_time, fields, entry))
-            self._models.submit(self._compute_latest)
+            WORKER.urgent(self._compute_latest)
 
     def _first(self, init_time: str, fields: NDArray[np.float32]) -> tuple[Frames, bool]:
         """Return what can be shown at once, and whether it is all."""

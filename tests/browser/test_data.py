@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from case import LEADS, StandIn
+from case import LEADS, StandIn, write_case
 
-from sslpdl import forecast
-from sslpdl.archive import ArchiveWriter, open_archive
+from sslpdl import forecast, models
+from sslpdl.archive import ArchiveWriter, open_archive, statistics
 from sslpdl.grid import KOREA_5KM
 
 RUN, NEW = "2022-08-08T00:00", "2022-08-08T12:00"
@@ -73,3 +73,40 @@ def test_another_archive_is_chosen_by_its_name(
 def test_unknown_data_are_said(visit: Callable) -> None:
     there = visit("?data=nothing", wait=False)
     assert "no data called 'nothing'" in there.page.inner_text("body")
+
+
+@pytest.fixture
+def modelled(tmp_path: Path) -> tuple[Path, Path]:
+    """A small archive and a network that fits it, with weights as they come."""
+    grid = KOREA_5KM.crop(96, 32, (32, 32), name="small")
+    archive, _ = write_case(tmp_path, grid=grid, leads=[1, 2])
+    network = models.build("tiny", channels=2, classes=2, shape=grid.shape)
+    trained = models.TrainedModel(
+        network=network, channels=("slp", "rain"), statistics=statistics(open_archive(archive)), thresholds=(1.0,),
+        rain_window=1.0, grid="small",
+    )  # fmt: skip
+    return archive, Path(models.save(tmp_path / "model", trained))
+
+
+def test_a_job_is_run_and_cancelled(visit: Callable, serve: Callable, modelled: tuple[Path, Path]) -> None:
+    archive, model = modelled
+    for day in range(10, 20):
+        with ArchiveWriter.append(archive) as writer:
+            writer.write_run(f"2022-08-{day}T00", np.ones((2, 2, 32, 32), "float32"))
+    server = serve(archive=archive, model=model)
+    one = visit("?drawer=data&language=en&init=2022-08-07T12:00", url=server.url)
+    other = visit("?drawer=data&language=en&init=2022-08-07T12:00", url=server.url)
+    page = one.page
+    page.set_default_timeout(90_000)
+    other.page.set_default_timeout(90_000)
+    page.click("text=Forecast the runs without probabilities")
+    for visitor in (one, other):
+        visitor.page.wait_for_selector(".job .far:has-text('running: 1 of 12 runs')")
+    other.page.get_by_role("button", name="Cancel the forecast").click()
+    for visitor in (one, other):
+        visitor.page.wait_for_selector(".job .far:has-text('cancelled')")
+        assert visitor.page.locator(".job progress").get_attribute("value") in "123"
+        assert not visitor.page.get_by_role("button", name="Cancel the forecast").is_visible()
+    results = server.log.parent / "cache" / "forecasts"
+    page.wait_for_timeout(500)
+    assert not [path for path in results.iterdir() if path.name.startswith(".")], "nothing half-made"

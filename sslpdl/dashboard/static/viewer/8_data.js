@@ -20,6 +20,14 @@ addWords({
     dismiss: "Dismiss",
     replaced: "The data on the server have been replaced by others.",
     reload: "Load them",
+    jobsHint: "Forecasts by the model",
+    startJob: "Forecast the runs without probabilities",
+    cancelJob: "Cancel",
+    cancelNamed: (title) => `Cancel the forecast of ${title}`,
+    jobStates: { waiting: "waiting", running: "running", done: "done", cancelled: "cancelled", failed: "failed" },
+    jobProgress: (done, total, leads) => `${done} of ${total} runs, ${leads} lead times each`,
+    jobRate: (minutes, left) => `${minutes} min a run, ${left} left`,
+    duration: (seconds) => (seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`),
   },
   ko: {
     data: "자료",
@@ -40,6 +48,14 @@ addWords({
     dismiss: "닫기",
     replaced: "서버의 자료가 다른 자료로 바뀌었습니다.",
     reload: "다시 불러오기",
+    jobsHint: "모델 예측 계산",
+    startJob: "강수확률이 없는 초기시각 계산",
+    cancelJob: "취소",
+    cancelNamed: (title) => `${title} 계산 취소`,
+    jobStates: { waiting: "대기 중", running: "계산 중", done: "완료", cancelled: "취소됨", failed: "실패" },
+    jobProgress: (done, total, leads) => `초기시각 ${total}개 중 ${done}개, 선행시간 ${leads}개씩`,
+    jobRate: (minutes, left) => `초기시각당 ${minutes}분, 남은 시간 ${left}`,
+    duration: (seconds) => (seconds < 90 ? `${seconds}초` : `${Math.round(seconds / 60)}분`),
   },
 });
 
@@ -158,6 +174,63 @@ function period({ first, last }) {
   return from === to ? `${written(from)} UTC` : `${written(from)} – ${written(to)} UTC`;
 }
 
+// The runs that the model works on for the page, the same for all who look.
+class Jobs {
+  constructor(viewer) {
+    this.requests = viewer.requests;
+    this.start = h("button", { type: "button", class: "plain", disabled: true, onclick: () => this.ask("forecast") }, words.startJob);
+    this.note = h("p", { class: "note", role: "status" });
+    this.list = h("ul", { class: "entries" });
+    this.element = h("div", { class: "part" }, h("h2", {}, words.jobsHint), this.start, this.note, this.list);
+    this.requests.listen("jobs", ({ jobs }) => this.show(jobs));
+  }
+
+  async look() {
+    const { jobs, why_not: reason } = await this.requests.ask("jobs");
+    this.start.disabled = Boolean(reason);
+    setText(this.note, reason);
+    this.show(jobs);
+  }
+
+  async ask(kind, payload) {
+    try {
+      setText(this.note, "");
+      await this.requests.ask(kind, payload);
+    } catch (error) {
+      setText(this.note, error.message);
+    }
+  }
+
+  // Cards are kept while their job goes on: a button that is about to be pressed does not vanish.
+  show(jobs) {
+    const old = new Map([...this.list.children].map((card) => [card.dataset.job, card]));
+    const cards = [...jobs].reverse().map((job) => {
+      const card = old.get(String(job.number)) ?? this.card(job);
+      this.fill(card, job);
+      return card;
+    });
+    if (cards.length !== old.size || cards.some((card, k) => card !== this.list.children[k])) this.list.replaceChildren(...cards);
+  }
+
+  card(job) {
+    const cancel = h("button", { type: "button", class: "plain", "aria-label": words.cancelNamed(job.title),
+      onclick: () => this.ask("cancel", { number: job.number }) }, words.cancelJob);
+    return h("li", { class: "entry job", "data-job": job.number },
+      h("div", { class: "entry-head" }, h("strong", {}, job.title), cancel),
+      h("progress", { "aria-label": words.jobsHint }), h("p", { class: "far" }), h("p", { class: "rate" }), h("p", { class: "problem" }));
+  }
+
+  fill(card, job) {
+    const open = job.state === "waiting" || job.state === "running";
+    const find = (selector) => card.querySelector(selector);
+    find("button").hidden = !open;
+    Object.assign(find("progress"), { max: job.total, value: job.done });
+    setText(find(".far"), `${words.jobStates[job.state]}: ${words.jobProgress(job.done, job.total, job.leads)}`);
+    setText(find(".rate"), job.seconds_left == null ? "" : words.jobRate(job.minutes_a_run, words.duration(job.seconds_left)));
+    setText(find(".problem"), job.problem);
+  }
+}
+
 feature({
   name: "data",
   title: () => words.data,
@@ -166,13 +239,16 @@ feature({
   create(viewer) {
     const news = new RunNews(viewer);
     const catalogue = new Catalogue(viewer);
+    const jobs = new Jobs(viewer);
     const isOpen = () => viewer.store.get().drawer === "data";
     viewer.requests.listen("runs", () => isOpen() && catalogue.look());
     return {
-      element: h("div", {}, catalogue.element),
+      element: h("div", {}, catalogue.element, jobs.element),
       draw(state, changed) {
         news.draw(state);
-        if (changed.has("drawer") && isOpen()) catalogue.look();
+        if (!changed.has("drawer") || !isOpen()) return;
+        catalogue.look();
+        jobs.look();
       },
       close: () => news.notice.element.remove(),
     };
