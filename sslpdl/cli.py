@@ -155,6 +155,40 @@ def ingest(
 
 
 @app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Folder where NWP files arrive.", metavar="FOLDER")],
+    archive: Annotated[Path, typer.Option("--archive", "-a", help="Archive to add to; made if it is not there.")],
+    model: Annotated[Path | None, typer.Option("--model", "-m", help="Model folder to forecast new runs with.")] = None,
+    forecast: Annotated[
+        Path | None, typer.Option("--forecast", "-f", help="Forecast to add to; beside the archive by default.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="As for ingest.")] = "auto",
+    grid: Annotated[str | None, typer.Option(help="As for ingest.")] = None,
+    statistics: Annotated[Path | None, typer.Option(help="As for ingest.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once, for a timer.")] = False,
+    interval: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 60,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds without a new file after which an incomplete run is taken.")
+    ] = 600,
+) -> None:
+    """Watch a folder: new files go into the archive, new runs are forecast; ends with 1 if files were refused."""
+    import logging
+    import time
+
+    from sslpdl.watch import Watcher
+    from sslpdl.watch import watch as run
+
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)sZ %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    logging.getLogger("sslpdl.watch").setLevel(logging.INFO)
+    watcher = Watcher(
+        folder, archive, model, forecast, profile=profile, grid=grid, statistics=statistics, patience=patience
+    )
+    if run(watcher, once=once, interval=interval):
+        raise typer.Exit(1)
+
+
+@app.command()
 def info(archive: Archive) -> None:
     """Print what an archive holds: grid, channels, runs, lead times, gaps, QPE."""
     from sslpdl.archive import open_archive, summary
@@ -255,6 +289,9 @@ def dashboard(
     counts: Annotated[
         Path | None, typer.Option(help="Verification counts to show: file, or folder of a report.")
     ] = None,
+    folder: Annotated[
+        list[Path] | None, typer.Option(help="Folder of archives and forecasts to choose from; may be repeated.")
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on; 5006 by default.")] = None,
     address: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
     origin: Annotated[
@@ -275,7 +312,9 @@ def dashboard(
     from sslpdl.dashboard import Settings, serve
     from sslpdl.dashboard.service import Service
 
-    settings = Settings.from_environment(config=config, archive=archive, model=model, forecast=forecast, counts=counts)
+    settings = Settings.from_environment(
+        config=config, archive=archive, model=model, forecast=forecast, counts=counts, folders=folder
+    )
     service = Service.from_environment(
         config=config,
         port=port,

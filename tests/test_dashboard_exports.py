@@ -397,7 +397,7 @@ class Visitor:
     """A session as far as a job needs one."""
 
     def __init__(self, source: Source) -> None:
-        self.source, self.left = source, False
+        self.source, self.gone = source, False
         self.told: list[dict[str, Any]] = []
         self.ended = threading.Event()
 
@@ -451,7 +451,7 @@ def test_two_at_once_others_wait_and_all_can_be_given_up(source: Source, monkeyp
     assert jobs.cancel(visitors[0], {}) == {"cancelled": False}
     jobs.cancel(visitors[8], {})
     assert visitors[8].told[-1]["state"] == "cancelled", "who still waits is let go at once"
-    visitors[9].left = True  # closed the page while waiting
+    visitors[9].gone = True  # closed the page while waiting
     go.set()
     assert all(visitor.ended.wait(20) for visitor in visitors)
     assert most[0] == 2

@@ -19,6 +19,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     "proxy": (bool, "true or false"),
     "admin": (bool, "true or false"),
     "origins": (list, "a list of HOST:PORT"),
+    "folders": (list, "a list of folders"),
     "oauth_extra_params": (dict, "a mapping of names to texts"),
 }
 
@@ -58,7 +59,14 @@ def read_config(path: str | os.PathLike[str] | None, environ: Mapping[str, str])
         kind, words = _KINDS.get(key, (str, "a text"))
         if key in _KINDS or key in _text_keys():
             _check(file, key, value, kind, words)
-    return {key: file.parent / Path(value).expanduser() if key in _PATHS else value for key, value in settings.items()}
+    return {key: _beside(file, key, value) for key, value in settings.items()}
+
+
+def _beside(file: Path, key: str, value: Any) -> Any:
+    """Return a setting; paths start at the folder of the file."""
+    if key == "folders":
+        return [file.parent / Path(item).expanduser() for item in value]
+    return file.parent / Path(value).expanduser() if key in _PATHS else value
 
 
 def _check(file: Path, key: str, value: Any, kind: type, words: str) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
+from sslpdl.dashboard.audience import AUDIENCE
 from sslpdl.dashboard.basemap import Basemap, basemap
+from sslpdl.dashboard.catalogue import choose
 from sslpdl.dashboard.counts import preload
 from sslpdl.dashboard.figures import map_figures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
@@ -42,7 +44,7 @@ def create(settings: Settings) -> pn.template.Template:
         Call `.servable()` on it, or return it to `panel.serve`.
     """
     try:
-        source = open_source(settings)
+        source = open_source(choose(settings, State.from_query(_arguments()).data))
         session = Session(source, settings)
     except SslpdlError as error:
         log.error("%s", error)
@@ -88,8 +90,8 @@ class Session:
         self._document = pn.state.curdoc
         grid = source.grid
         geography = basemap(grid)
-        arguments = pn.state.session_args if pn.state.curdoc and pn.state.curdoc.session_context else {}
-        self.state = first_state(source, geography, arguments, settings.view)
+        chosen = source.files.settings if source.files else settings
+        self.state = first_state(source, geography, _arguments(), chosen.view)
         self.viewer = Viewer(
             config=configuration(source, grid, geography),
             start=self._start(),
@@ -102,19 +104,25 @@ class Session:
             # the lead time that is looked at comes with the page, the others follow
             self._send(at_hand, lead=source.lead_times.index(self.state.lead_time or 0))
         pn.state.onload(self._ask)
+        if self._document is not None and self._document.session_context is not None:
+            self._document.on_session_destroyed(self._ended)
+            AUDIENCE.enter(self)
 
     def _start(self) -> dict[str, Any]:
         return {name: value for name, value in self.state.param.values().items() if name != "name"}
 
     @property
-    def left(self) -> bool:
+    def gone(self) -> bool:
         """Whether the visitor has gone, so that nobody waits for an answer."""
         context = None if self._document is None else self._document.session_context
         return context is None or bool(context.destroyed)
 
+    def _ended(self, _context: Any) -> None:
+        AUDIENCE.leave(self)
+
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message to the browser, from any thread; nothing happens where the visitor has gone."""
-        if self._document is not None and not self.left:
+        if self._document is not None and not self.gone:
             self._document.add_next_tick_callback(partial(self.viewer.tell, message))
 
     def _requested(self, message: dict[str, Any]) -> None:
@@ -138,6 +146,11 @@ class Session:
     def _send(self, frames: Frames, lead: int | None = None) -> None:
         if frames.meta["init_time"] == self.state.init_time:  # otherwise the visitor has moved on
             self.viewer.run = frames.message(lead)
+
+
+def _arguments() -> Any:
+    """Return the query of the address."""
+    return pn.state.session_args if pn.state.curdoc and pn.state.curdoc.session_context else {}
 
 
 def _pane(plot: Any) -> Any:

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["ComputedForecast", "NoForecast", "Planes", "Probabilities", "StoredForecast", "fits", "metadata_of"]
+__all__ = [
+    "ComputedForecast",
+    "NoForecast",
+    "Planes",
+    "Probabilities",
+    "StoredForecast",
+    "end_children",
+    "fits",
+    "metadata_of",
+]
 
 log = logging.getLogger(__name__)
 _KEEP = 400
@@ -164,6 +173,10 @@ class ComputedForecast:
         digest.update(np.ascontiguousarray(fields).data)
         return digest.hexdigest()[:32]
 
+    def holds(self, fields: NDArray[np.float32]) -> bool:
+        """Whether a run with these fields has been computed already."""
+        return self._path(fields).exists()
+
     def stored(self, init_time: np.datetime64, fields: NDArray[np.float32]) -> Planes | None:
         """Return the result of an earlier computation, or None."""
         path = self._path(fields)
@@ -214,7 +227,8 @@ _children: set[subprocess.Popen[str]] = set()
 
 
 @atexit.register
-def _end_children() -> None:
+def end_children() -> None:
+    """End the model's process, if one runs."""
     for child in list(_children):
         child.terminate()
 

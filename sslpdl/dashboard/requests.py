@@ -29,6 +29,10 @@ ANSWERS: dict[str, str] = {
     "export": "exports.jobs:start",
     "export-cancel": "exports.jobs:cancel",
     "verification": "verification:verification",
+    "catalogue": "catalogue:answer",
+    "jobs": "jobs:listing",
+    "forecast": "jobs:start",
+    "cancel": "jobs:cancel",
 }
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Settings:
     counts : Path or None
         Verification counts to show (``SSLPDL_COUNTS``): the file, or the folder of a report by `sslpdl evaluate`; by
         default those of the model folder, else of the archive that is shown.
+    folders : tuple of Path
+        Folders whose archives and forecasts visitors may choose (``SSLPDL_FOLDERS``, separated as in ``PATH``).
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Settings:
     cache: Path
     view: str = ""
     counts: Path | None = None
+    folders: tuple[Path, ...] = ()
 
     @classmethod
     def from_environment(
@@ -65,6 +68,7 @@ class Settings:
         model: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
         counts: str | os.PathLike[str] | None = None,
+        folders: Sequence[str | os.PathLike[str]] | None = None,
     ) -> Settings:
         """Return settings: an argument goes before its environment variable, that before the file and the sample data.
 
@@ -74,7 +78,7 @@ class Settings:
             The environment; that of this process by default.
         config : path, optional
             YAML or TOML file whose keys are the attributes (``SSLPDL_CONFIG``); see `sslpdl.dashboard.config_file`.
-        archive, forecast, model, cache, counts : path, optional
+        archive, forecast, model, cache, counts, folders : path, optional
             See the attributes.
 
         Raises
@@ -100,7 +104,18 @@ class Settings:
             cache=pick(cache, "SSLPDL_CACHE_DIR", "cache") or _default_cache(environ),
             view=environ.get("SSLPDL_VIEW", file.get("view", SAMPLE_VIEW if archive_path == SAMPLE_ARCHIVE else "")),
             counts=pick(counts, "SSLPDL_COUNTS", "counts"),
+            folders=_folders(folders, environ.get("SSLPDL_FOLDERS", ""), file.get("folders", ())),
         )
+
+
+def _folders(
+    given: Sequence[str | os.PathLike[str]] | None, listed: str, in_file: Sequence[os.PathLike[str]]
+) -> tuple[Path, ...]:
+    names = [os.fspath(name) for name in (given or in_file)]
+    names = listed.split(os.pathsep) if listed and not given else names
+    if any("\0" in name for name in names):
+        raise ConfigError("SSLPDL_FOLDERS holds a NUL character; give it paths of folders.")
+    return tuple(Path(name.strip()).expanduser() for name in names if name.strip())
 
 
 def check_paths(settings: Settings) -> None:
@@ -116,6 +131,9 @@ def check_paths(settings: Settings) -> None:
         if path is not None and path != SAMPLE_MODEL and not path.exists():
             there = "are no counts" if what == "counts" else f"is no {what}"
             raise ConfigError(f"there {there} at {path}; correct --{what} or SSLPDL_{what.upper()}.")
+    for path in settings.folders:
+        if not path.is_dir():
+            raise ConfigError(f"there is no folder {path}; correct --folder or SSLPDL_FOLDERS.")
 
 
 def _default_cache(environ: Mapping[str, str]) -> Path:

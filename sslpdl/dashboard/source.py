@@ -13,21 +13,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sslpdl.dashboard.frames import Frames, codes, pack_run, unreadable
-from sslpdl.dashboard.probabilities import (
-    ComputedForecast,
-    NoForecast,
-    Planes,
-    Probabilities,
-    StoredForecast,
-    fits,
-    metadata_of,
-)
+from sslpdl.dashboard.opening import Files
+from sslpdl.dashboard.probabilities import Planes, Probabilities, StoredForecast
 from sslpdl.errors import ArchiveError, ForecastError, ModelError, SslpdlError
 
 if TYPE_CHECKING:
@@ -42,6 +35,7 @@ __all__ = ["Source", "open_source"]
 log = logging.getLogger(__name__)
 _MAX_CELLS = 300_000
 _RUNS_IN_MEMORY = 24
+_SOURCES_OPEN = 8
 _FIELDS_LOOKED_AT = 200
 
 
@@ -63,6 +57,8 @@ class Source:
         From `sslpdl.open_archive`.
     probabilities : Probabilities
         Where the probabilities come from.
+    files : Files, optional
+        Where both lie on the disk, for `news`.
 
     Raises
     ------
@@ -70,24 +66,29 @@ class Source:
         If the archive holds no runs.
     """
 
-    def __init__(self, archive: xr.Dataset, probabilities: Probabilities) -> None:
+    def __init__(self, archive: xr.Dataset, probabilities: Probabilities, files: Files | None = None) -> None:
         from sslpdl.grid import Grid
 
         if 0 in (archive.sizes["init_time"], archive.sizes["lead_time"]):
             raise ArchiveError("the archive holds no runs, so there is nothing to show; ingest some files first.")
-        self.archive = archive
-        self.probabilities = probabilities
-        self.times: NDArray[np.datetime64] = archive["init_time"].values.astype("datetime64[ns]")
-        self.init_times = [np.datetime_as_string(time, unit="m") for time in self.times]
+        self.files = files
+        self._mark = files.mark() if files else None
+        self._trouble = ""
+        self._take(archive, probabilities)
         self.lead_times = [int(lead) for lead in archive["lead_time"].values]
         rows, columns = archive.sizes["y"], archive.sizes["x"]
         self.pooling = max(1, math.ceil(math.sqrt(rows * columns / _MAX_CELLS)))
         self.grid = _pooled_grid(Grid.from_dataset(archive), self.pooling)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._waiting: list[tuple[int, NDArray[np.float32], _Entry]] = []
+        self._waiting: list[tuple[str, NDArray[np.float32], _Entry]] = []
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="sslpdl-read")
-        self._models = ThreadPoolExecutor(1, thread_name_prefix="sslpdl-model")
+
+    def _take(self, archive: xr.Dataset, probabilities: Probabilities) -> None:
+        self.archive = archive
+        self.probabilities = probabilities
+        self.times: NDArray[np.datetime64] = archive["init_time"].values.astype("datetime64[ns]")
+        self.init_times = [str(np.datetime_as_string(time, unit="m")) for time in self.times]
 
     @cached_property
     def first_view(self) -> tuple[str, int]:
@@ -142,45 +143,50 @@ class Source:
 
     def _load(self, init_time: str, entry: _Entry) -> None:
         """Read a run and its probabilities; hand the slow part, the model, to the thread that runs models."""
-        index = self.init_times.index(init_time)
         try:
-            fields = self.archive["fields"].isel(init_time=index).values
-            frames, ready = self._first(index, fields)
+            with self._lock:
+                archive, index = self.archive, self.init_times.index(init_time)
+            fields = archive["fields"].isel(init_time=index).values
+            frames, ready = self._first(init_time, fields)
         except (SslpdlError, OSError, ValueError, MemoryError) as error:
             log.exception("The run %s cannot be read.", init_time)
-            self._forget(init_time)
+            self.forget(init_time)
             frames, ready = unreadable(init_time, len(self.lead_times), str(error)), True
         self._publish(entry, frames, finished=ready)
         if not ready:
-            with self._lock:
-                self._waiting.append((index, fields, entry))
-            self._models.submit(self._compute_latest)
+            from sslpdl.dashboard.jobs import WORKER
 
-    def _first(self, index: int, fields: NDArray[np.float32]) -> tuple[Frames, bool]:
+            with self._lock:
+                self._waiting.append((init_time, fields, entry))
+            WORKER.urgent(self._compute_latest)
+
+    def _first(self, init_time: str, fields: NDArray[np.float32]) -> tuple[Frames, bool]:
         """Return what can be shown at once, and whether it is all."""
         try:
-            probabilities = self.probabilities.stored(self.times[index], fields)
+            probabilities = self.probabilities.stored(np.datetime64(init_time, "ns"), fields)
             if probabilities is None:
-                return self._pack(index, fields, None, status="computing"), False
-            return self._pack(index, fields, probabilities), True
+                return self._pack(init_time, fields, None, status="computing"), False
+            return self._pack(init_time, fields, probabilities), True
         except (ForecastError, ModelError) as error:
-            return self._pack(index, fields, None, status="failed", problem=str(error)), True
+            return self._pack(init_time, fields, None, status="failed", problem=str(error)), True
 
     def _compute_latest(self) -> None:
         """Compute the run that was asked for last: somebody is looking at it now."""
         with self._lock:
-            index, fields, entry = self._waiting.pop()
+            init_time, fields, entry = self._waiting.pop()
         try:
-            probabilities = self.probabilities.compute(self.times[index], fields)
-            frames = self._pack(index, fields, probabilities)
+            probabilities = self.probabilities.compute(np.datetime64(init_time, "ns"), fields)
+            frames = self._pack(init_time, fields, probabilities)
         except (SslpdlError, OSError, ValueError, MemoryError) as error:
-            log.error("There are no probabilities for the run %s: %s", self.init_times[index], error)
-            frames = self._pack(index, fields, None, status="failed", problem=str(error))
-            self._forget(self.init_times[index])  # the next visitor tries again
+            log.error("There are no probabilities for the run %s: %s", init_time, error)
+            frames = self._pack(init_time, fields, None, status="failed", problem=str(error))
+            self.forget(init_time)  # the next visitor tries again
         self._publish(entry, frames, finished=True)
 
-    def _pack(self, index: int, fields: NDArray[np.float32], probabilities: Planes | None, **state: str) -> Frames:
-        return pack_run(self.archive, index, fields, probabilities, pooling=self.pooling, **state)
+    def _pack(self, init_time: str, fields: NDArray[np.float32], found: Planes | None, **state: str) -> Frames:
+        with self._lock:  # a run that comes in meanwhile may move the others
+            archive, index = self.archive, self.init_times.index(init_time)
+        return pack_run(archive, index, fields, found, pooling=self.pooling, **state)
 
     def _publish(self, entry: _Entry, frames: Frames, *, finished: bool) -> None:
         with self._lock:
@@ -191,9 +197,49 @@ class Source:
         for listener in listeners:
             listener(frames)
 
-    def _forget(self, init_time: str) -> None:
+    def forget(self, init_time: str) -> None:
+        """Drop a run from memory, so that it is read again for whoever asks next."""
         with self._lock:
             self._entries.pop(init_time, None)
+
+    def news(self) -> dict[str, Any] | None:
+        """Take up what has been added on the disk since the last look.
+
+        Returns
+        -------
+        dict or None
+            A message for the sessions: ``runs`` with all ``init_times`` and those that have ``changed`` (more observed
+            rain, or probabilities), or ``replaced`` where something else lies there now; None if all is as before.
+        """
+        if self.files is None or (mark := self.files.mark()) == self._mark:
+            return None
+        try:
+            archive, probabilities = self.files.open()
+        except (SslpdlError, OSError, ValueError, KeyError) as error:
+            if str(error) != self._trouble:
+                log.warning("What was shown so far stays, for the data cannot be opened again: %s", error)
+            self._trouble = str(error)
+            return None
+        self._mark, self._trouble = mark, ""
+        if not self._continued_by(archive, probabilities):
+            _close(self)
+            return {"kind": "replaced"}
+        before, after = _content(self.archive, self.probabilities), _content(archive, probabilities)
+        changed = [time for time in self.init_times if before[time] != after[time]]
+        with self._lock:
+            self._take(archive, probabilities)
+            self.__dict__.pop("first_view", None)
+            for time in changed:
+                self._entries.pop(time, None)
+        if not changed and len(before) == len(after):
+            return None
+        return {"kind": "runs", "init_times": self.init_times, "changed": changed}
+
+    def _continued_by(self, archive: xr.Dataset, probabilities: Probabilities) -> bool:
+        """Whether another state of the data is the same with more in it."""
+        same = all(np.array_equal(archive[name].values, self.archive[name].values) for name in _FIXED)
+        held = {str(np.datetime_as_string(time, unit="m")) for time in archive["init_time"].values}
+        return same and held.issuperset(self.init_times) and probabilities.thresholds == self.probabilities.thresholds
 
     def describe(self) -> dict[str, Any]:
         """Return what does not change from run to run, for the browser."""
@@ -232,7 +278,24 @@ def _pooled_grid(grid: Grid, factor: int) -> Grid:
     )
 
 
+_FIXED = ("lead_time", "channel", "y", "x")
+
+
+def _content(archive: xr.Dataset, probabilities: Probabilities) -> dict[str, tuple[bool, ...]]:
+    """Return for each run where it has observed rain, and whether a stored forecast holds it."""
+    init = archive["init_time"].values.astype("datetime64[s]")
+    observed = archive["valid_time"].values if "valid_time" in archive else np.zeros(0, "datetime64[s]")
+    valid = init[:, None] + archive["lead_time"].values.astype("timedelta64[h]")
+    found = np.isin(valid, observed.astype("datetime64[s]"))
+    held = np.zeros(len(init), bool)
+    if isinstance(probabilities, StoredForecast):
+        held = np.isin(init, probabilities.forecast["init_time"].values.astype("datetime64[s]"))
+    names = [str(np.datetime_as_string(time, unit="m")) for time in init]
+    return {name: (bool(h), *map(bool, row)) for name, h, row in zip(names, held, found, strict=True)}
+
+
 _opening = threading.Lock()
+_open: OrderedDict[Settings, Source] = OrderedDict()
 
 
 def open_source(settings: Settings) -> Source:
@@ -244,37 +307,20 @@ def open_source(settings: Settings) -> Source:
         If the archive or the stored forecast is missing or damaged.
     """
     with _opening:
-        return _open(settings)
+        if settings not in _open:
+            files = Files(settings)
+            mark = files.mark()
+            source = Source(*files.open(), files)
+            source._mark = mark  # what is added while it is opened is news
+            _open[settings] = source
+            while len(_open) > _SOURCES_OPEN:
+                _open.popitem(last=False)
+        _open.move_to_end(settings)
+        return _open[settings]
 
 
-@lru_cache(maxsize=4)
-def _open(settings: Settings) -> Source:
-    from sslpdl.archive import open_archive
-    from sslpdl.forecast import open_forecast
-
-    if not settings.archive.exists():
-        raise ArchiveError(
-            f"there is no archive at {settings.archive}; give one with `sslpdl app --archive` or SSLPDL_ARCHIVE, "
-            "or make one with `sslpdl ingest` or `sslpdl twin`."
-        )
-    archive = open_archive(settings.archive)
-    probabilities: Probabilities
-    if settings.forecast is not None:
-        probabilities = StoredForecast(open_forecast(settings.forecast))
-    else:
-        probabilities = _modelled(settings, archive)
-    return Source(archive, probabilities)
-
-
-def _modelled(settings: Settings, archive: xr.Dataset) -> Probabilities:
-    """Return the forecast of the model, or why there is none: a model of other rain is not shown beside this."""
-    from sslpdl.dashboard.settings import SAMPLE_MODEL
-
-    try:
-        if fits(settings.model, archive):
-            return ComputedForecast(settings.archive, settings.model, settings.cache, metadata_of(archive))
-    except ModelError as error:
-        return NoForecast(str(error))
-    if settings.model == SAMPLE_MODEL:
-        return NoForecast("no model was given, and the sample model is made for other channels or another rain window.")
-    return NoForecast(f"the model in {settings.model} is made for other channels or another rain window.")
+def _close(source: Source) -> None:
+    """Let the next visitor open anew what lies where this source was."""
+    with _opening:
+        for settings in [key for key, value in _open.items() if value is source]:
+            del _open[settings]

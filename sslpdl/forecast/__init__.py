@@ -6,7 +6,8 @@ threshold are derived from it on reading, under the names that IMPROVER and CF u
 
 from __future__ import annotations
 
+from sslpdl.forecast.appending import append, missing_runs
 from sslpdl.forecast.computing import run
 from sslpdl.forecast.storage import EXCEEDANCE, exceedance, open_forecast, to_netcdf
 
-__all__ = ["EXCEEDANCE", "exceedance", "open_forecast", "run", "to_netcdf"]
+__all__ = ["EXCEEDANCE", "append", "exceedance", "missing_runs", "open_forecast", "run", "to_netcdf"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from sslpdl.models import TrainedModel
 
-__all__ = ["run"]
+__all__ = ["Advance", "frame_of", "opened", "run", "tracked"]
+
+Advance: TypeAlias = Callable[[int], None]
+"""Called with the number of lead times just computed."""
 
 _BATCH = 4
 
@@ -32,6 +35,7 @@ def run(
     lead_time: Any = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = False,
+    advance: Advance | None = None,
 ) -> xr.Dataset:
     """Forecast rain-class probabilities for the runs of an archive.
 
@@ -50,6 +54,8 @@ def run(
         forecast leaves nothing under this name and is taken up again by the same call.
     progress : bool, default False
         Show a progress bar with rate and remaining time.
+    advance : callable, optional
+        Called with the number of lead times just computed.
 
     Returns
     -------
@@ -63,14 +69,18 @@ def run(
     ModelError
         A model that needs channels or a rain window that the archive lacks.
     """
-    source = _select(_opened(archive), init_time, lead_time)
+    source = _select(opened(archive), init_time, lead_time)
     trained = _loaded(model)
     trained.check(source)
     _compare_twins(source, trained)
-    frame = _frame(source, trained)
+    frame = frame_of(source, trained)
     if out is None:
-        return _in_memory(frame, _tracked(source, trained, progress=progress))
-    return to_zarr(frame, Path(out), lambda runs: _tracked(source.isel(init_time=runs), trained, progress=progress))
+        return _in_memory(frame, tracked(source, trained, progress=progress, advance=advance))
+
+    def blocks(runs: list[int]) -> Iterator[Block]:
+        return tracked(source.isel(init_time=runs), trained, progress=progress, advance=advance)
+
+    return to_zarr(frame, Path(out), blocks)
 
 
 def _compare_twins(archive: xr.Dataset, model: TrainedModel) -> None:
@@ -79,7 +89,8 @@ def _compare_twins(archive: xr.Dataset, model: TrainedModel) -> None:
     twin.warn_of_another_version(model.provenance.get("archive", {}), twin.version_of(archive.attrs))
 
 
-def _opened(archive: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
+def opened(archive: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
+    """Return an archive, opened if it is named by a path."""
     if not isinstance(archive, str | os.PathLike):
         return archive
     from sslpdl.archive import open_archive
@@ -121,7 +132,7 @@ def _plain(value: Any) -> str:
     return str(np.datetime_as_string(value, unit="h")) if isinstance(value, np.datetime64) else str(value)
 
 
-def _frame(archive: xr.Dataset, model: TrainedModel) -> xr.Dataset:
+def frame_of(archive: xr.Dataset, model: TrainedModel) -> xr.Dataset:
     """Return the forecast without its probabilities: coordinates and attributes."""
     import xarray as xr
 
@@ -174,12 +185,17 @@ def _blocks(archive: xr.Dataset, model: TrainedModel) -> Iterator[Block]:
             yield i, part, np.where(blind, np.float32(np.nan), probabilities)
 
 
-def _tracked(archive: xr.Dataset, model: TrainedModel, *, progress: bool) -> Iterator[Block]:
+def tracked(
+    archive: xr.Dataset, model: TrainedModel, *, progress: bool, advance: Advance | None = None
+) -> Iterator[Block]:
+    """Yield (run, lead times, probabilities), and say how far it is."""
     total = archive.sizes["init_time"] * archive.sizes["lead_time"]
-    with bar("Forecasting", total=total, unit="fields", shown=progress) as advance:
+    with bar("Forecasting", total=total, unit="fields", shown=progress) as show:
         for block in _blocks(archive, model):
             yield block
-            advance(block[1].stop - block[1].start)
+            for tell in (show, advance):
+                if tell is not None:
+                    tell(block[1].stop - block[1].start)
 
 
 def _in_memory(frame: xr.Dataset, blocks: Iterator[Block]) -> xr.Dataset:

@@ -26,6 +26,7 @@ __all__ = [
     "LABELS",
     "exceedance",
     "open_forecast",
+    "pack",
     "to_netcdf",
     "to_zarr",
     "with_exceedance",
@@ -94,7 +95,8 @@ def open_forecast(path: str | os.PathLike[str]) -> xr.Dataset:
         raise ForecastError(f"there is no forecast at {path}; make one with `sslpdl forecast`.")
     try:
         if path.is_dir():
-            stored = xr.open_zarr(path, chunks=None, consolidated=False)
+            # a forecast that runs are added to shows them when its root metadata is replaced; see `appending`
+            stored = xr.open_zarr(path, chunks=None, consolidated=_consolidated(path))
         else:
             stored = xr.open_dataset(path, engine="h5netcdf")
     except (OSError, ValueError, KeyError) as error:
@@ -104,7 +106,16 @@ def open_forecast(path: str | os.PathLike[str]) -> xr.Dataset:
     version = int(stored.attrs.get("format_version", 0))
     if version > FORMAT_VERSION:
         raise ForecastError(f"{path} has format {version}, newer than {FORMAT_VERSION}; update SSLPDL to read it.")
+    if np.any(np.diff(stored["init_time"].values) < np.timedelta64(0, "ns")):
+        stored = stored.isel(init_time=np.argsort(stored["init_time"].values, kind="stable"))
     return with_exceedance(stored)
+
+
+def _consolidated(path: Path) -> bool:
+    try:
+        return json.loads((path / "zarr.json").read_text()).get("consolidated_metadata") is not None
+    except FileNotFoundError:
+        return False
 
 
 def to_netcdf(forecast: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -164,7 +175,7 @@ def to_zarr(frame: xr.Dataset, out: Path, blocks: Callable[[list[int]], Iterator
         remaining = [i for i in range(frame.sizes["init_time"]) if i not in stored]
         run = np.empty(array.shape[1:], "uint16")
         for i, part, probabilities in blocks(remaining):
-            run[part] = _pack(probabilities)
+            run[part] = pack(probabilities)
             if part.stop == frame.sizes["lead_time"]:
                 array[remaining[i]] = run
                 stored.append(remaining[i])
@@ -197,7 +208,8 @@ def _shape(frame: xr.Dataset) -> tuple[int, ...]:
     return tuple(frame.sizes[name] for name in DIMS)
 
 
-def _pack(probabilities: NDArray[np.float32]) -> NDArray[np.uint16]:
+def pack(probabilities: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Return probabilities as they are stored, in steps of 1/65534."""
     steps = np.rint(np.clip(np.nan_to_num(probabilities), 0, 1) * _SCALE).astype("uint16")
     return np.where(np.isnan(probabilities), np.uint16(_UNKNOWN), steps)
 
@@ -208,7 +220,11 @@ def _create(partial: Path, frame: xr.Dataset) -> Any:
     from zarr.codecs import BloscCodec
 
     partial.parent.mkdir(parents=True, exist_ok=True)
-    frame.drop_encoding().to_zarr(partial, mode="w", zarr_format=3, consolidated=False)
+    frame = frame.drop_encoding()
+    for name in ("init_time", "valid_time"):  # so that runs can be added
+        frame[name].encoding = {"units": "seconds since 1970-01-01", "dtype": "int64"}
+        frame[name].encoding["chunks"] = (512, *frame[name].shape[1:])
+    frame.to_zarr(partial, mode="w", zarr_format=3, consolidated=False)
     shape = _shape(frame)
     return zarr.open_group(partial, mode="r+").create_array(
         "class_probability",

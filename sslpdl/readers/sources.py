@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sslpdl.errors import ReaderError
 
-__all__ = ["Paths", "expand"]
+__all__ = ["Paths", "expand", "is_data"]
 
 Paths = Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
 """Files, folders and patterns, or one of them."""
@@ -80,6 +80,11 @@ def expand(sources: Paths, *, suffixes: Iterable[str] = (), what: str = "NWP") -
     return sorted(found, key=lambda path: (path.name, str(path)))
 
 
+def is_data(path: Path) -> bool:
+    """Whether a file in a folder is taken for data by its name, and not for a document or a picture."""
+    return not path.name.startswith(".") and path.suffix.lower() not in _NO_DATA
+
+
 def _inside(folder: Path, wanted: frozenset[str], what: str) -> list[Path]:
     """Return the data files directly in a folder."""
     try:
@@ -90,8 +95,8 @@ def _inside(folder: Path, wanted: frozenset[str], what: str) -> list[Path]:
         path
         for path in entries
         if path.is_file()
+        and (path.name.lower().endswith(tuple(wanted)) if wanted else is_data(path))
         and not path.name.startswith(".")
-        and (path.name.lower().endswith(tuple(wanted)) if wanted else path.suffix.lower() not in _NO_DATA)
     ]
     if not files:
         deeper = f"; for folders below it write '{folder}/**/*'" if any(path.is_dir() for path in entries) else ""

@@ -47,11 +47,13 @@ def free_port() -> int:
 class Server:
     """The dashboard in a process of its own."""
 
-    def __init__(self, folder: Path, **settings: Path | str) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self.port = free_port()
         self.url = f"http://localhost:{self.port}/"
         self.log = folder / f"server-{self.port}.log"
-        arguments = {name: str(value) for name, value in settings.items()} | {"cache": str(folder / "cache")}
+        arguments = {name: value if isinstance(value, list) else str(value) for name, value in settings.items()} | {
+            "cache": str(folder / "cache")
+        }
         code = (
             "from sslpdl.dashboard import Settings, serve;"
             f"serve(Settings.from_environment({{}}, **{arguments!r}), port={self.port})"
@@ -83,7 +85,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     running: list[Server] = []
 
-    def start(**settings: Path | str) -> Server:
+    def start(**settings: Any) -> Server:
         running.append(Server(tmp_path_factory.mktemp("server"), **settings))
         return running[-1]
 

@@ -60,7 +60,7 @@ class Job:
         Cancelled
             If nobody waits for the rest.
         """
-        if self.cancelled.is_set() or self.session.left:
+        if self.cancelled.is_set() or self.session.gone:
             raise Cancelled
         self.tell("working", done=done, total=total)
 
