@@ -401,3 +401,9 @@ def test_a_telephone_shows_all_and_is_worked_with_a_thumb(
     assert re.sub(r"\s+", " ", page.text(".when")) == (
         "18:00 KST 09:00 UTC" if language == "ko" else "09:00 UTC 18:00 KST"
     )
+    for tab in page.page.locator("[role=tab]").all():
+        tab.click()
+        page.settle()
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= width, tab.inner_text()
+        page.page.locator(".close-drawer").click()
+        assert page.page.locator(".drawer").is_hidden()
