@@ -45,7 +45,7 @@ const TEXT = {
     loading: "Loading the run …",
     pooled: (factor) => `each pixel is the largest value of ${factor} × ${factor} cells`,
     windowNote: (hours) => `Rain of the ${hours === 1 ? "hour" : `${hours} hours`} up to the valid time. KST = UTC + 9 h.`,
-    keys: [["←  →", "step"], ["space", "play"], ["↑  ↓", "threshold"], ["[  ]", "run"], ["0", "reset view"]],
+    keys: [["←  →", "step"], ["space", "play"], ["↑  ↓", "threshold"], ["[  ]", "run"], ["0", "reset view"], ["?", "help"]],
     help: "Help and keys",
     helpTitle: "Keys",
     helpKeys: [
@@ -125,7 +125,7 @@ const TEXT = {
     loading: "자료를 읽는 중 …",
     pooled: (factor) => `화소 하나는 ${factor} × ${factor} 격자의 최댓값`,
     windowNote: (hours) => `강수량은 유효시각까지 ${hours}시간 누적값입니다. KST = UTC + 9시간.`,
-    keys: [["←  →", "시각"], ["space", "재생"], ["↑  ↓", "임계값"], ["[  ]", "초기시각"], ["0", "전체 보기"]],
+    keys: [["←  →", "시각"], ["space", "재생"], ["↑  ↓", "임계값"], ["[  ]", "초기시각"], ["0", "전체 보기"], ["?", "도움말"]],
     help: "도움말과 단축키",
     helpTitle: "단축키",
     helpKeys: [

@@ -142,9 +142,8 @@ class Controls {
     this.slider.setAttribute("aria-valuetext", words.leadValue(leadLabel(lead), moment(valid)));
     setText(this.validText, words.zones.map((zone) => `${clock(inZone(valid, zone))} ${zone}`).join("\n"));
     this.slider.style.setProperty("--done", state.lead / Math.max(1, this.config.lead_times.length - 1));
-    const pressed = String(state.playing);
-    if (this.play.getAttribute("aria-pressed") !== pressed) {
-      this.play.setAttribute("aria-pressed", pressed);
+    if (this.playing !== state.playing) {
+      this.playing = state.playing;
       setIcon(this.play, state.playing ? "pause" : "play", state.playing ? words.pause : words.play);
     }
     this.loop.setAttribute("aria-pressed", String(state.loop));
