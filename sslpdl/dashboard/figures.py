@@ -100,7 +100,7 @@ def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) 
     )
     plot.add_glyph(shared.land, Patches(xs="xs", ys="ys", fill_color=LAND, line_color=None))
     _add_image(plot, name, palette, grid)
-    plot.add_glyph(shared.veil, Quad(fill_color=VEIL, fill_alpha=0.62, line_color=None))
+    plot.add_glyph(shared.veil, Quad(fill_color=VEIL, fill_alpha=0.62, line_color=None), name="veil")
     left, bottom, right, top = grid.bounds
     plot.add_glyph(
         Quad(left=left, bottom=bottom, right=right, top=top, fill_color=None, line_color=INK, line_alpha=0.45)
@@ -108,7 +108,7 @@ def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) 
     for kind, style in _LINES.items():
         source, visible = shared.lines[kind], kind != "coastline-fine"
         if kind.startswith("coastline"):
-            plot.add_glyph(source, Line(x="x", y="y", **_CASING), name=kind, visible=visible)
+            plot.add_glyph(source, Line(x="x", y="y", **_CASING), name=kind, visible=visible, tags=["casing"])
         plot.add_glyph(source, Line(x="x", y="y", line_color=INK, **style), name=kind, visible=visible)
     return plot
 

@@ -43,28 +43,143 @@ const TEXT = {
     noProbability: "No probabilities for this lead time",
     computing: (seconds) => `Computing probabilities on this machine … ${seconds} s`,
     loading: "Loading the run …",
-    source: "Source",
-    grid: "Grid",
     pooled: (factor) => `each pixel is the largest value of ${factor} × ${factor} cells`,
     windowNote: (hours) => `Rain of the ${hours === 1 ? "hour" : `${hours} hours`} up to the valid time. KST = UTC + 9 h.`,
-    keys: [["←  →", "step"], ["space", "play"], ["↑  ↓", "threshold"], ["[  ]", "run"], ["0", "reset view"]],
+    keys: [["←  →", "step"], ["space", "play"], ["↑  ↓", "threshold"], ["[  ]", "run"], ["0", "reset view"], ["?", "help"]],
+    help: "Help and keys",
+    helpTitle: "Keys",
+    helpKeys: [
+      ["space", "play or pause"],
+      ["← →", "one lead time back or forward"],
+      ["Home End", "first or last lead time"],
+      ["[ ]", "previous or next run"],
+      ["↑ ↓", "higher or lower threshold"],
+      ["+ −", "zoom in or out"],
+      ["0", "show the whole region"],
+      ["Tab", "to the next control; the arrow keys then work on it where it uses them"],
+      ["Esc", "close this list"],
+      ["?", "this list"],
+    ],
+    helpMaps: "Drag or pinch a map to move it, turn the wheel to zoom: all maps move together. The pointer reads the values of its cell.",
+    helpTimes: "Rain belongs to the window that ends at the valid time, shown in UTC and in KST (UTC + 9 h). The green strip below the lead times marks where QPE exists.",
+    close: "Close",
+    closeDrawer: "Close the view",
+    skip: "Skip to the maps",
+    maps: "Maps",
+    otherLanguage: ["한국어", "한국어로 보기"],
+    theme: "Colours of the page",
+    themes: { "": "automatic", light: "light", dark: "dark" },
+    themeButton: (now, next) => `Colours of the page: ${now}. Change to ${next}`,
+    zones: ["UTC", "KST"],
+    stamp: (clock, zone, day) => `${clock} ${zone} ${day}`,
+    ahead: (hours) => `+${hours} h`,
+    leadValue: (lead, valid) => `${lead}, valid ${valid}`,
+    validAt: (valid) => `valid ${valid}`,
+    largest: (value, place) => `Largest value ${value} at ${place}`,
+    date: (weekday, day, month, year) => `${weekday} ${day} ${month}${year == null ? "" : ` ${year}`}`,
+    dayOfMonth: (weekday, day) => `${weekday} ${day}`,
     cell: (row, column) => `row ${row}, column ${column}`,
     days: ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"],
     months: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
   },
-  ko: {},
+  ko: {
+    synthetic: "합성 자료",
+    syntheticHint: "SSLPDL 트윈이 만든 자료입니다. 있을 법한 대기일 뿐, 관측이나 현업 예보가 아닙니다.",
+    controls: "초기시각, 선행시간, 임계값, 권역",
+    views: "추가 화면",
+    valid: "유효시각",
+    run: "초기시각",
+    previousRun: "이전 초기시각",
+    nextRun: "다음 초기시각",
+    first: "첫 선행시간",
+    back: "이전 시각",
+    play: "재생",
+    pause: "일시정지",
+    forward: "다음 시각",
+    last: "마지막 선행시간",
+    loop: "반복 재생",
+    speed: "재생 속도",
+    perSecond: "/초",
+    lead: "선행시간",
+    threshold: "임계값(이상)",
+    region: "권역",
+    wholeGrid: "전체 격자",
+    colours: "색상표",
+    zoomIn: "확대",
+    zoomOut: "축소",
+    reset: "권역 전체 보기",
+    nwpTitle: (nwp) => `${nwp} 강수량`,
+    probabilityTitle: "SSLPDL 강수확률",
+    qpeTitle: "QPE",
+    amount: (hours) => `mm/${hours}시간`,
+    chance: (hours) => `P(${hours}시간 강수), %`,
+    reaching: (threshold, hours) => `P(${hours}시간 강수량 ≥ ${threshold} mm), %`,
+    palettes: { kma: "기상청 방식", safe: "색각 배려" },
+    noData: "자료 없음",
+    dry: (edge) => `${edge} 미만`,
+    noRain: "이 시각에 끝나는 수치예보 강수량이 없습니다",
+    noCoastline: "이 지역의 해안선은 들어 있지 않습니다",
+    noQpe: "이 시각에 끝나는 QPE가 없습니다",
+    noProbability: "이 선행시간의 강수확률이 없습니다",
+    computing: (seconds) => `이 컴퓨터에서 강수확률을 계산하는 중 … ${seconds}초`,
+    loading: "자료를 읽는 중 …",
+    pooled: (factor) => `화소 하나는 ${factor} × ${factor} 격자의 최댓값`,
+    windowNote: (hours) => `강수량은 유효시각까지 ${hours}시간 누적값입니다. KST = UTC + 9시간.`,
+    keys: [["←  →", "시각"], ["space", "재생"], ["↑  ↓", "임계값"], ["[  ]", "초기시각"], ["0", "전체 보기"], ["?", "도움말"]],
+    help: "도움말과 단축키",
+    helpTitle: "단축키",
+    helpKeys: [
+      ["space", "재생 또는 일시정지"],
+      ["← →", "이전 또는 다음 선행시간"],
+      ["Home End", "첫 또는 마지막 선행시간"],
+      ["[ ]", "이전 또는 다음 초기시각"],
+      ["↑ ↓", "임계값 올리기 또는 내리기"],
+      ["+ −", "확대 또는 축소"],
+      ["0", "권역 전체 보기"],
+      ["Tab", "다음 조작 단추로. 그 단추가 화살표를 쓰면 화살표는 그 단추에 적용됩니다"],
+      ["Esc", "이 목록 닫기"],
+      ["?", "이 목록 열기"],
+    ],
+    helpMaps: "지도를 끌면 움직이고 휠이나 두 손가락으로 확대·축소합니다. 모든 지도가 함께 움직입니다. 포인터가 놓인 격자의 값을 읽어 줍니다.",
+    helpTimes: "강수량은 유효시각에 끝나는 누적 기간의 값이며, 시각은 KST(UTC + 9시간)와 UTC로 함께 표시합니다. 선행시간 아래 초록 띠는 QPE가 있는 시각입니다.",
+    close: "닫기",
+    closeDrawer: "이 화면 닫기",
+    skip: "지도로 건너뛰기",
+    maps: "지도",
+    otherLanguage: ["EN", "English"],
+    theme: "화면 색",
+    themes: { "": "자동", light: "밝게", dark: "어둡게" },
+    themeButton: (now, next) => `화면 색: ${now}. 누르면 ${next}`,
+    zones: ["KST", "UTC"],
+    stamp: (clock, zone, day) => `${day} ${clock} ${zone}`,
+    ahead: (hours) => `+${hours}시간`,
+    leadValue: (lead, valid) => `${lead}, 유효시각 ${valid}`,
+    validAt: (valid) => `유효시각 ${valid}`,
+    largest: (value, place) => `최댓값 ${value}, 위치 ${place}`,
+    date: (weekday, day, month, year) => `${year == null ? "" : `${year}년 `}${month} ${day}일(${weekday})`,
+    dayOfMonth: (weekday, day) => `${day}일(${weekday})`,
+    cell: (row, column) => `행 ${row}, 열 ${column}`,
+    days: ["일", "월", "화", "수", "목", "금", "토"],
+    months: Array.from({ length: 12 }, (_, month) => `${month + 1}월`),
+  },
 };
 
 function addWords(texts) {
   for (const language of Object.keys(TEXT)) Object.assign(TEXT[language], texts[language]);
 }
 
-// What is not translated yet stays English.
+// What a part of the page has not translated stays English.
 let words = TEXT.en;
+let spoken = "en";
 
 function speak(language) {
-  words = { ...TEXT.en, ...TEXT[language] };
+  spoken = language in TEXT ? language : "en";
+  words = { ...TEXT.en, ...TEXT[spoken] };
 }
+
+// The name of a region or place of the data, in Korean where it has one.
+const titleOf = ({ title, title_ko }) => (spoken === "ko" && title_ko) || title;
+const namesOf = ({ name, name_ko }) => (spoken === "ko" && name_ko) || name;
 
 const HOUR = 3600e3;
 const KST = 9 * HOUR;
@@ -80,8 +195,21 @@ function clock(ms) {
 
 function day(ms, withYear = true) {
   const t = new Date(ms);
-  const date = `${words.days[t.getUTCDay()]} ${t.getUTCDate()} ${words.months[t.getUTCMonth()]}`;
-  return withYear ? `${date} ${t.getUTCFullYear()}` : date;
+  return words.date(words.days[t.getUTCDay()], t.getUTCDate(), words.months[t.getUTCMonth()], withYear ? t.getUTCFullYear() : null);
+}
+
+function dayOfMonth(ms) {
+  const t = new Date(ms);
+  return words.dayOfMonth(words.days[t.getUTCDay()], t.getUTCDate());
+}
+
+const inZone = (ms, zone) => (zone === "KST" ? ms + KST : ms);
+
+// A time of UTC in both zones, the reader's first: "18:00 UTC Mon 8 Aug 2022 (Tue 9 03:00 KST)".
+function moment(ms) {
+  const [[first, here], [second, there]] = words.zones.map((zone) => [zone, inZone(ms, zone)]);
+  const sameDay = Math.floor(here / (24 * HOUR)) === Math.floor(there / (24 * HOUR));
+  return `${words.stamp(clock(here), first, day(here))} (${sameDay ? "" : `${dayOfMonth(there)} `}${clock(there)} ${second})`;
 }
 
 // 9.5 -> "9.5", 10 -> "10": no trailing zeros.
@@ -92,4 +220,4 @@ const degrees = (value, positive, negative) => `${Math.abs(value).toFixed(2)}° 
 const placeLabel = ([lon, lat]) => `${degrees(lat, "N", "S")}  ${degrees(lon, "E", "W")}`;
 
 // A lead time with its sign, as forecasters write it.
-const leadLabel = (hours) => `+${hours} h`;
+const leadLabel = (hours) => words.ahead(hours);

@@ -16,9 +16,10 @@ function edgeLabels(labels, linked) {
 function placeLabels(places, linked) {
   const [width, height] = linked.size;
   const taken = [];
-  return places.name.flatMap((name, k) => {
+  return places.name.flatMap((english, k) => {
+    const name = namesOf({ name: english, name_ko: places.name_ko[k] });
     const [x, y] = linked.place({ x: places.x[k], y: places.y[k] });
-    const box = { left: x - 4, right: x + 8 + 6.2 * name.length, top: y - 15, bottom: y + 4 };
+    const box = { left: x - 4, right: x + 8 + (spoken === "ko" ? 11 : 6.2) * name.length, top: y - 15, bottom: y + 4 };
     const outside = box.left < 44 || box.right > width - 2 || box.top < 2 || box.bottom > height - 22;
     const covers = (other) =>
       box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top;

@@ -10,17 +10,19 @@ class MapCard {
     this.image = figure.document.get_model_by_name(`image-${name}`);
     this.points = figure.document.get_model_by_name(`points-${name}`);
     this.colours = figure.document.get_model_by_name(`colours-${name}`);
-    this.title = h("h2");
+    this.title = h("h2", { id: `title-${name}` });
     this.unit = h("p", { class: "unit" });
     this.value = h("output", { class: "value", "aria-live": "off" });
-    this.notice = h("div", { class: "notice", hidden: true, role: "status" });
+    this.notice = h("div", { class: "notice", hidden: true });
     this.cross = h("div", { class: "cross", hidden: true });
     this.where = h("output", { class: "where", hidden: true, "aria-live": "off" });
     this.labels = h("div", { class: "labels", "aria-hidden": "true" });
     this.legend = h("div", { class: "legend" });
+    this.picture = element; // an image to those who cannot see it, with a name that says what it shows
+    element.setAttribute("role", "img");
     this.body = h("div", { class: "map" }, element, this.labels, this.cross, this.where, this.notice);
     const header = h("header", {}, h("div", { class: "names" }, this.title, this.unit), this.value);
-    this.card = h("article", { class: "card", "data-map": name, "aria-label": name }, header, this.body, this.legend);
+    this.card = h("article", { class: "card", "data-map": name, "aria-labelledby": this.title.id }, header, this.body, this.legend);
   }
 
   get classes() {

@@ -14,7 +14,7 @@ class Controls {
     this.runs = this.select(words.run, this.runOptions(), (value) => actions.openRun(value));
     this.regions = this.select(
       words.region,
-      [["", words.wholeGrid], ...config.regions.map((region) => [region.name, region.title])],
+      [["", words.wholeGrid], ...config.regions.map((region) => [region.name, titleOf(region)])],
       (value) => actions.region(value),
     );
     this.colours = this.select(words.colours, config.palettes.map((p) => [p.name, words.palettes[p.name] ?? p.title]), (value) =>
@@ -28,7 +28,9 @@ class Controls {
       "aria-label": words.lead,
       oninput: (event) => store.set({ lead: Number(event.target.value), playing: false }),
     });
-    this.leadText = h("output", { class: "lead" });
+    // not announced: it would be spoken at every step of the player; the slider says it where it is moved
+    this.leadText = h("output", { class: "lead", "aria-live": "off" });
+    this.validText = h("p", { class: "when" });
     this.ruler = h("div", { class: "ruler", "aria-hidden": "true" });
     this.thresholds = this.thresholdButtons();
     this.element = this.layout(actions);
@@ -56,7 +58,7 @@ class Controls {
         this.loop,
         this.speed,
       ),
-      group("time", this.leadText, h("div", { class: "track" }, this.slider, this.ruler, h("span", { class: "qpe-key", "aria-hidden": "true" }, words.qpeTitle))),
+      group("time", this.leadText, this.validText, h("div", { class: "track" }, this.slider, this.ruler)),
       this.config.thresholds.length
         ? group("threshold", h("span", { class: "label" }, words.threshold), this.thresholds)
         : null,
@@ -77,11 +79,11 @@ class Controls {
   }
 
   runOptions() {
-    return this.config.init_times.map((time) => [time, `${day(utc(time))} ${clock(utc(time))} UTC`]);
+    return this.config.init_times.map((time) => [time, moment(utc(time))]);
   }
 
-  // Marks under the slider: every lead time, longer ones with a number, and a strip where QPE exists.
-  drawRuler(qpe) {
+  // Marks under the slider: every lead time, longer ones with a number, a strip where QPE exists, and the days of Korea.
+  drawRuler(qpe, init) {
     const leads = this.config.lead_times;
     const last = Math.max(1, leads.length - 1);
     const span = leads.at(-1) - leads[0];
@@ -94,7 +96,32 @@ class Controls {
       const observed = qpe[k] ? h("i", { class: "observed", style: reach }) : null;
       return [observed, tick, lead % every ? null : h("b", { style: left }, `+${lead}`)];
     });
-    this.ruler.replaceChildren(...marks.filter(Boolean));
+    const keys = [h("span", { class: "qpe-key" }, words.qpeTitle), h("span", { class: "day-key" }, "KST")];
+    this.ruler.replaceChildren(...marks.filter(Boolean), ...this.days(init), ...keys);
+  }
+
+  // The days of Korea under the lead times, each from its midnight on, named where there is room.
+  days(init) {
+    const leads = this.config.lead_times;
+    const last = Math.max(1, leads.length - 1);
+    const local = (lead) => utc(init) + KST + lead * HOUR;
+    const midnight = (number) => number * 24 * HOUR - utc(init) - KST;
+    // place between the lead times around it: they need not be evenly spaced
+    const place = (hours) => {
+      const k = leads.findIndex((lead) => lead >= hours);
+      if (k <= 0) return k ? last : 0;
+      return k - 1 + (hours - leads[k - 1]) / (leads[k] - leads[k - 1]);
+    };
+    const number = (lead) => Math.floor(local(lead) / (24 * HOUR));
+    const found = [];
+    for (let n = number(leads[0]); n <= number(leads.at(-1)); n++) {
+      const [from, to] = [midnight(n) / HOUR, midnight(n + 1) / HOUR].map(place);
+      const share = (to - from) / last;
+      const style = `left:${(100 * from) / last}%;width:${100 * share}%`;
+      const begins = midnight(n) / HOUR > leads[0] ? "day-mark begins" : "day-mark";
+      found.push(h("i", { class: begins, style }, share > 0.16 ? dayOfMonth(n * 24 * HOUR) : null));
+    }
+    return found;
   }
 
   thresholdButtons() {
@@ -103,18 +130,20 @@ class Controls {
       const onclick = () => this.store.set({ threshold: k });
       return h("button", { type: "button", role: "radio", "aria-label": `${plain(value)} ${unit}`, onclick }, plain(value));
     });
-    return h("div", { class: "segments", role: "radiogroup", "aria-label": words.threshold }, buttons, h("span", { class: "unit" }, unit));
+    const onkeydown = (event) => moveChoice(event, buttons);
+    return h("div", { class: "segments", role: "radiogroup", "aria-label": words.threshold, onkeydown }, buttons, h("span", { class: "unit" }, unit));
   }
 
   update(state) {
     const lead = this.config.lead_times[state.lead];
     setText(this.leadText, leadLabel(lead));
     if (Number(this.slider.value) !== state.lead) this.slider.value = state.lead;
-    this.slider.setAttribute("aria-valuetext", leadLabel(lead));
+    const valid = utc(state.init) + lead * HOUR;
+    this.slider.setAttribute("aria-valuetext", words.leadValue(leadLabel(lead), moment(valid)));
+    setText(this.validText, words.zones.map((zone) => `${clock(inZone(valid, zone))} ${zone}`).join("\n"));
     this.slider.style.setProperty("--done", state.lead / Math.max(1, this.config.lead_times.length - 1));
-    const pressed = String(state.playing);
-    if (this.play.getAttribute("aria-pressed") !== pressed) {
-      this.play.setAttribute("aria-pressed", pressed);
+    if (this.playing !== state.playing) {
+      this.playing = state.playing;
       setIcon(this.play, state.playing ? "pause" : "play", state.playing ? words.pause : words.play);
     }
     this.loop.setAttribute("aria-pressed", String(state.loop));

@@ -10,8 +10,14 @@ class Drawer {
     this.panels = this.parts.map((part) =>
       h("section", { role: "tabpanel", id: `panel-${part.name}`, class: `panel ${part.name}`, "aria-labelledby": `tab-${part.name}`, hidden: true }, part.element),
     );
-    this.list = h("nav", { class: "tabs", role: "tablist", "aria-label": words.views, hidden: !this.parts.length }, this.tabs);
-    this.element = h("aside", { class: "drawer", hidden: true }, this.panels);
+    const onkeydown = (event) => moveChoice(event, this.tabs, { choose: false });
+    this.list = h("div", { class: "tabs", role: "tablist", "aria-label": words.views, hidden: !this.parts.length, onkeydown }, this.tabs);
+    const close = () => {
+      this.tabs.find((tab) => tab.getAttribute("aria-selected") === "true")?.focus();
+      store.set({ drawer: "" });
+    };
+    this.element = h("aside", { class: "drawer", "aria-label": words.views, hidden: true },
+      iconButton("close", words.closeDrawer, close, { class: "icon close-drawer" }), this.panels);
   }
 
   update({ drawer }) {

@@ -1,13 +1,28 @@
 // Keyboard and pointer.
 
+const ARROWS = ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home", "End"];
+
 // Whether a key press belongs to a control that uses it itself.
 function belongsToControl(event) {
   const target = event.composedPath()[0];
   if (!(target instanceof Element)) return false;
+  if (target.closest("dialog[open]")) return true;
+  if (target.matches("[role=radio], [role=tab]") && ARROWS.includes(event.key)) return true;
   if (target.matches("select, textarea, [contenteditable]")) return true;
-  if (target.matches("input[type=range]")) return ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key);
+  if (target.matches("input[type=range]")) return ARROWS.includes(event.key);
   if (target.matches("input")) return true;
   return target.matches("button") && (event.key === " " || event.key === "Enter");
+}
+
+// Arrow keys on one of several buttons of which one is chosen: the choice and the focus move. Up is more, as on a map.
+function moveChoice(event, buttons, { choose = true } = {}) {
+  const at = buttons.indexOf(event.target);
+  const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -Infinity, End: Infinity }[event.key];
+  if (at < 0 || !step || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const next = buttons[Math.min(Math.max(at + step, 0), buttons.length - 1)];
+  if (choose) next.click();
+  next.focus();
 }
 
 function listenToKeys(actions) {
@@ -25,6 +40,7 @@ function listenToKeys(actions) {
     "+": () => actions.zoom(0.7),
     "=": () => actions.zoom(0.7),
     "-": () => actions.zoom(1 / 0.7),
+    "?": () => actions.help(),
   };
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || belongsToControl(event)) return;

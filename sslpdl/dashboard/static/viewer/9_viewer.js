@@ -7,7 +7,8 @@ class Viewer {
     this.requests = requests;
     this.config = model.config;
     const start = model.start;
-    speak(state.language ?? start.language);
+    const language = state.language ?? chosenLanguage(start.language);
+    speak(languageOf(language));
     this.cells = this.config.rows * this.config.columns;
     this.geography = new Geography(this.config.tables);
     this.tables = new Map(this.config.palettes.map((p) => [p.name, classTable(p, this.config.rain_code, 16)]));
@@ -22,8 +23,8 @@ class Viewer {
       fps: 4,
       loop: true,
       pointer: null,
-      language: start.language,
-      theme: start.theme,
+      language,
+      theme: chosenTheme(start.theme),
       drawer: start.drawer,
       ...Object.assign({}, ...FEATURES.map((part) => part.initial(start, this.config))),
       ...state,
@@ -31,9 +32,9 @@ class Viewer {
     this.cards = MAP_NAMES.map((name) => new MapCard(name, maps[name].figure, maps[name].element));
     this.actions = this.makeActions();
     this.controls = new Controls(this.store, this.config, this.actions);
-    this.header = new Header(this.config);
+    this.header = new Header(this.config, this.actions);
     this.footer = footer(this.config);
-    this.main = h("main", { class: "maps" }, this.cards.map((card) => card.card));
+    this.main = h("main", { class: "maps", "aria-label": words.maps, tabindex: -1 }, this.cards.map((card) => card.card));
     this.linked = new LinkedView(this.cards, this.config, this.geography);
     this.linked.moved = () => {
       this.root.classList.toggle("zoomed", this.linked.zoomed);
@@ -43,12 +44,14 @@ class Viewer {
     this.parts = FEATURES.map((part) => ({ ...part, ...part.create(this) }));
     this.drawer = new Drawer(this.store, this.parts);
     this.controls.element.append(this.drawer.list);
+    this.help = helpDialog();
     this.root = h("div", { class: "app" }, this.header.element, this.controls.element,
-      h("div", { class: "stage" }, this.main, this.drawer.element), this.footer.element);
+      h("div", { class: "stage" }, this.main, this.drawer.element), this.footer.element, this.help);
+    this.look = new Look(this.root, this.cards.map((card) => card.figure), this.config.covered);
     this.cards[0].body.append(this.mapButtons());
     this.store.listen((_, changed) => this.draw(changed));
     this.stopListening = listenToKeys(this.actions);
-    releaseFocus(this.controls.element);
+    for (const { element } of [this.header, this.controls]) releaseFocus(element);
     for (const { body } of this.cards)
       listenToPointer(
         body,
@@ -64,6 +67,7 @@ class Viewer {
     clearTimeout(this.addressTimer);
     this.stopListening();
     this.linked.close();
+    this.look.close();
     this.requests.silence();
     for (const part of this.parts) part.close?.();
   }
@@ -83,6 +87,24 @@ class Viewer {
       region: (name) => store.set({ region: name }),
       reset: () => this.linked.fit(),
       zoom: (factor) => this.linked.zoom(factor),
+      help: () => this.help.showModal(),
+      skip: (event) => {
+        event.preventDefault();
+        this.main.focus();
+      },
+      nextTheme: () => {
+        const theme = THEMES[(THEMES.indexOf(store.get().theme) + 1) % THEMES.length];
+        keep("theme", theme);
+        store.set({ theme });
+      },
+      otherLanguage: (event) => {
+        const language = spoken === "ko" ? "en" : "ko";
+        const frame = this.root.parentNode;
+        keep("language", language);
+        this.rebuild({ language });
+        // whoever came by keyboard goes on from the same button
+        if (event.detail === 0) frame.querySelector(".language").focus();
+      },
     };
   }
 
@@ -103,7 +125,7 @@ class Viewer {
     if (!run?.init_time) return;
     const loaded = new RunFrames(run, this.cells, this.config.thresholds.length, this.run);
     this.run = loaded;
-    this.controls.drawRuler(run.qpe);
+    this.controls.drawRuler(run.qpe, run.init_time);
     for (const part of this.parts) part.run?.(loaded);
     this.draw(new Set(["init", "lead"]));
     loaded.load(this.store.get().lead, (index) => {
@@ -141,6 +163,10 @@ class Viewer {
     const any = (...keys) => keys.some((key) => changed.has(key));
     this.controls.update(state);
     this.drawer.update(state);
+    if (any("theme")) {
+      this.look.apply(state.theme);
+      this.header.showTheme(state.theme);
+    }
     if (any("palette")) this.drawPalette(state);
     if (any("init", "lead", "palette")) this.drawMaps();
     else if (any("threshold")) this.drawMaps(["probability"]);
@@ -323,9 +349,11 @@ export function render({ model, view }) {
     viewer = new Viewer(model, maps, requests, state);
     // in another language every word is another: the page is built again around the same maps
     viewer.rebuild = (change) => {
-      viewer.close();
+      const { last, zoomed } = viewer.linked;
       const { pointer, playing, ...kept } = viewer.store.get();
+      viewer.close();
       build({ ...kept, ...change });
+      if (zoomed) Object.assign(viewer.linked, { last, zoomed });
     };
     frame.replaceChildren(viewer.root);
   };
