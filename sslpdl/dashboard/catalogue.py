@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -144,7 +144,7 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _inside(folders: list[Path]) -> tuple[list[Path], list[Path]]:
+def _inside(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the archives and the forecasts below folders, each once, in order of their paths."""
     kinds: dict[str, dict[Path, Path]] = {"archive": {}, "forecast": {}}
     for folder in folders:

@@ -154,7 +154,7 @@ def _arguments() -> Any:
 
 
 def _pane(plot: Any) -> Any:
-    return pn.pane.Bokeh(plot, sizing_mode="stretch_both", theme=None)  # type: ignore[no-untyped-call]
+    return pn.pane.Bokeh(plot, sizing_mode="stretch_both", theme=None)
 
 
 def _grid_words(grid: Grid) -> str:

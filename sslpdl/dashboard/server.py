@@ -93,7 +93,7 @@ def _server(settings: Settings, service: Service) -> Any:
 
     # signed sessions: nobody can join or invent one; processes behind one name share the secret
     key = (service.cookie_secret or secrets.token_hex(32)).encode()
-    return pn.serve(  # type: ignore[no-untyped-call]
+    return pn.serve(
         {"/": page},
         port=service.port,
         address=service.address or None,
