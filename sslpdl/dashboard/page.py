@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
+from sslpdl.dashboard import fields
 from sslpdl.dashboard.basemap import Basemap, basemap
 from sslpdl.dashboard.figures import map_figures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
@@ -63,6 +64,7 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
         "tables": geography.tables,
         "grid": _grid_words(grid),
         "covered": geography.covered,
+        "fields": fields.describe(source),
     }
 
 

@@ -23,7 +23,10 @@ __all__ = ["ANSWERS", "answer", "submit"]
 
 log = logging.getLogger(__name__)
 
-ANSWERS: dict[str, str] = {}
+ANSWERS: dict[str, str] = {
+    "field": "fields:field",
+    "run": "fields:run",
+}
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 
 It is called in a thread as ``function(session, message)`` and returns a dict of plain values, bytes and arrays.
