@@ -1,4 +1,4 @@
-"""Three linked maps as Bokeh plots: land, one class-index image, lines, in the grid's own projection.
+"""Linked maps as Bokeh plots: land, one class-index image, lines, in the grid's own projection.
 
 They are put together from Bokeh's models and not by its `figure`, which makes axes, legends and variants of each glyph
 that a map has no use for, and takes three times as long for every visitor.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sslpdl.plots.field_palettes import DIFFERENCE
 from sslpdl.plots.palettes import PROBABILITY, RAIN, Palette
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAPS", "map_figures"]
 
-MAPS: dict[str, Palette] = {"nwp": RAIN, "probability": PROBABILITY, "qpe": RAIN}
-"""The three maps from left to right, with the palette that each begins with."""
+MAPS: dict[str, Palette] = {"nwp": RAIN, "probability": PROBABILITY, "qpe": RAIN, "extra": DIFFERENCE}
+"""The maps from left to right, with the palette that each begins with; the last is hidden until it is wanted."""
 
 SEA, LAND, VEIL, INK = "#dfe7ee", "#f6f4ee", "#c3ccd5", "#33475b"
 
@@ -124,11 +125,10 @@ def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
     mapper = LinearColorMapper(palette=list(palette.hex), low=-0.5, high=palette.size - 0.5, name=f"colours-{name}")
     image = Image(image="image", x=left, y=bottom, dw=right - left, dh=top - bottom, color_mapper=mapper)
     plot.add_glyph(source, image)
-    if name == "qpe":
-        # gauges fill single cells, too small to see: the browser puts a mark on each
-        points = ColumnDataSource({"x": [], "y": [], "class": []}, name="points-qpe")
-        colour = Field("class", transform=mapper)
-        plot.add_glyph(points, Scatter(size=9, fill_color=colour, line_color=INK, line_width=0.8))
+    # gauges fill single cells, too small to see: the browser puts a mark on each
+    points = ColumnDataSource({"x": [], "y": [], "class": []}, name=f"points-{name}")
+    colour = Field("class", transform=mapper)
+    plot.add_glyph(points, Scatter(size=9, fill_color=colour, line_color=INK, line_width=0.8))
 
 
 def _around(grid: Grid, geography: Basemap) -> dict[str, Any]:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from sslpdl.dashboard.probabilities import Planes
 
-__all__ = ["RAIN_PALETTES", "Frames", "codes", "pack_run", "unreadable"]
+__all__ = ["RAIN_EDGES", "RAIN_PALETTES", "Frames", "codes", "pack_run", "unreadable"]
 
 RAIN_PALETTES: tuple[Palette, ...] = (RAIN, RAIN_SAFE)
 """The rain palettes that a viewer can choose; the first is the default."""
 
-_RAIN_EDGES = sorted({edge for palette in RAIN_PALETTES for edge in palette.edges})
+RAIN_EDGES = sorted({edge for palette in RAIN_PALETTES for edge in palette.edges})
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def pack_run(
             pool(rain[i], pooling),
             pooled(observed[i]),
             pooled(values.get(lead)),
-            rain_edges=_RAIN_EDGES,
+            rain_edges=RAIN_EDGES,
             probability_edges=PROBABILITY.edges,
         )
         for i, lead in enumerate(leads)

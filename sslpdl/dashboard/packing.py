@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PROBABILITY_CODE", "RAIN_CODE", "Code", "pack_lead", "pool", "unpack_lead"]
+__all__ = ["PROBABILITY_CODE", "RAIN_CODE", "Code", "pack_lead", "pool", "split_bytes", "unpack_lead"]
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,13 @@ class Code:
         Value of one step, in the unit of the quantity.
     dtype : str
         ``"uint8"`` or ``"uint16"``, little-endian in the browser; its largest value says "missing".
+    offset : float
+        Value of the integer 0.
     """
 
     unit: float
     dtype: str
+    offset: float = 0.0
 
     @property
     def missing(self) -> int:
@@ -44,7 +47,7 @@ class Code:
     def edges(self, edges: Sequence[float]) -> list[int]:
         """Return the smallest integer on or above each edge: ``code >= integer`` means ``value >= edge``."""
         # the subtraction absorbs the rounding of the division: 0.1 / 0.01 must be 10, not 11
-        return [math.ceil(edge / self.unit - 1e-6) for edge in edges]
+        return [math.ceil((edge - self.offset) / self.unit - 1e-6) for edge in edges]
 
     def encode(self, values: NDArray[Any], edges: Sequence[float]) -> NDArray[np.uint8 | np.uint16]:
         """Return integers within half a step of the values, each in the same class as its value.
@@ -75,7 +78,7 @@ class Code:
         known = np.where(missing, 0, values)
         # compared in the precision of the data, as Palette.classify does
         index = np.searchsorted(np.asarray(edges, known.dtype), known, side="right")
-        steps = np.rint(np.clip(known, 0, last * self.unit) / self.unit)
+        steps = np.rint(np.clip(known - self.offset, 0, last * self.unit) / self.unit)
         steps = np.clip(steps, first_of_class[index], last_of_class[index])
         return np.where(missing, self.missing, steps).astype(self.dtype)
 
@@ -118,7 +121,7 @@ def pack_lead(
     planes = [RAIN_CODE.encode(rain, rain_edges)]
     if qpe is not None:
         planes.append(RAIN_CODE.encode(qpe, rain_edges))
-    parts = [plane.astype("<u2").view("u1").reshape(-1, 2).T.tobytes() for plane in planes]
+    parts = [split_bytes(plane) for plane in planes]
     if probabilities is not None:
         parts.append(PROBABILITY_CODE.encode(probabilities, probability_edges).tobytes())
     return zlib.compress(b"".join(parts), 4)
@@ -150,6 +153,13 @@ def unpack_lead(
     planes = words.reshape(-1, 2, cells).swapaxes(1, 2).copy().view("<u2").reshape(-1, *shape)
     chances = PROBABILITY_CODE.decode(rest.reshape(-1, *shape)) if probabilities else None
     return RAIN_CODE.decode(planes[0]), RAIN_CODE.decode(planes[1]) if qpe else None, chances
+
+
+def split_bytes(plane: NDArray[Any]) -> bytes:
+    """Return the low bytes of 16-bit integers, then the high bytes; 8-bit integers as they are."""
+    if plane.dtype.itemsize == 1:
+        return plane.tobytes()
+    return plane.astype("<u2").view("u1").reshape(-1, 2).T.tobytes()
 
 
 def pool(values: NDArray[Any], factor: int) -> NDArray[Any]:

@@ -33,6 +33,8 @@ ANSWERS: dict[str, str] = {
     "jobs": "jobs:listing",
     "forecast": "jobs:start",
     "cancel": "jobs:cancel",
+    "field": "fields:field",
+    "run": "fields:run",
 }
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 

@@ -32,6 +32,7 @@ class Viewer(JSComponent):
     nwp = Child()
     probability = Child()
     qpe = Child()
+    extra = Child()
 
     _esm = _joined("viewer")
     _stylesheets = [_joined("style")]  # noqa: RUF012  (Panel's own declaration)

@@ -56,13 +56,13 @@ function classTable(palette, code, bits) {
   return table;
 }
 
-// Marks for the cells of a plane that holds few, such as gauges: single cells are too small to see.
-function sparseCells(plane, { rain_code: code, bounds: [left, bottom, right, top], rows, columns }, classes) {
+// Marks for the known cells of a plane that holds few, such as gauges: single cells are too small to see.
+function sparseCells(plane, { bounds: [left, bottom, right, top], rows, columns }, classes, bad) {
   const found = { x: [], y: [], class: [] };
   if (!plane) return found;
   const cells = [];
   for (let k = 0; k < plane.length; k++) {
-    if (plane[k] === code.missing) continue;
+    if (classes[k] === bad) continue;
     if (cells.push(k) >= 0.02 * plane.length) return found;
   }
   for (const k of cells) {

@@ -1,6 +1,6 @@
-// The three linked maps: their Bokeh models, the view they share, and what is written over them.
+// The linked maps: their Bokeh models, the view they share, and what is written over them.
 
-const MAP_NAMES = ["nwp", "probability", "qpe"];
+const MAP_NAMES = ["nwp", "probability", "qpe", "extra"];
 
 // One map: a card with a title, a value under the pointer, the figure and its legend.
 class MapCard {
@@ -22,7 +22,7 @@ class MapCard {
     element.setAttribute("role", "img");
     this.body = h("div", { class: "map" }, element, this.labels, this.cross, this.where, this.notice);
     const header = h("header", {}, h("div", { class: "names" }, this.title, this.unit), this.value);
-    this.card = h("article", { class: "card", "data-map": name, "aria-labelledby": this.title.id }, header, this.body, this.legend);
+    this.card = h("article", { class: "card", "data-map": name, "aria-labelledby": this.title.id, hidden: name === "extra" }, header, this.body, this.legend);
   }
 
   get classes() {

@@ -22,7 +22,7 @@ class Describer {
     if (playing) return;
     const valid = words.validAt(moment(utc(init) + config.lead_times[lead] * HOUR));
     const notices = new Set();
-    for (const card of cards) {
+    for (const card of cards.filter((one) => !one.card.hidden)) {
       const notice = card.notice.hidden ? "" : card.notice.textContent;
       const parts = [card.title.textContent, card.unit.textContent, valid, notice || this.largest(card)];
       card.picture.setAttribute("aria-label", parts.filter(Boolean).join(", "));
@@ -40,7 +40,8 @@ class Describer {
   // The largest value in view, and where.
   largest(card) {
     const { viewer } = this;
-    const { plane } = viewer.layer(card.name);
+    const content = viewer.contents.at(MAP_NAMES.indexOf(card.name));
+    const [plane, { missing }] = [content.plane(), content];
     if (!plane) return "";
     const { columns, rows, bounds } = viewer.config;
     const [left, bottom, right, top] = bounds;
@@ -48,7 +49,6 @@ class Describer {
     const part = (value, low, high, count) => Math.min(Math.max(Math.round(((value - low) / (high - low)) * count), 0), count);
     const [from, to] = [view.left, view.right].map((x) => part(x, left, right, columns));
     const [below, above] = [view.bottom, view.top].map((y) => part(y, bottom, top, rows));
-    const missing = (card.name === "probability" ? viewer.config.probability_code : viewer.config.rain_code).missing;
     let cell = null;
     for (let row = below; row < above; row++)
       for (let k = row * columns + from; k < row * columns + to; k++)

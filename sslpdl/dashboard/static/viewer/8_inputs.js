@@ -3,11 +3,11 @@
 
 addWords({
   en: {
-    inputs: "Inputs",
+    inputsTab: "Inputs",
     leansOn: "What this forecast leans on",
     leansHint: "Change of the probability when the model is not told a variable (its mean stands in its place), in percentage points. Of two variables that say the same, neither may be missed.",
     lookAt: (lead) => `Look at ${lead}`,
-    looking: "The model runs …",
+    modelRuns: "The model runs …",
     resultFor: (lead, threshold) => `${lead}, rain ≥ ${threshold} mm`,
     variable: "Variable",
     sizeOfChange: "Size, mean of the region",
@@ -23,11 +23,11 @@ addWords({
     seenError: "Mean of what was seen",
   },
   ko: {
-    inputs: "입력장",
+    inputsTab: "입력장",
     leansOn: "이 예보가 의존하는 변수",
     leansHint: "한 변수를 모델에 알려 주지 않을 때(학습 평균으로 대체) 확률의 변화, 퍼센트포인트. 같은 정보를 담은 두 변수는 하나가 빠져도 변화가 작을 수 있습니다.",
     lookAt: (lead) => `${lead} 살펴보기`,
-    looking: "모델 계산 중 …",
+    modelRuns: "모델 계산 중 …",
     resultFor: (lead, threshold) => `${lead}, 강수 ≥ ${threshold} mm`,
     variable: "변수",
     sizeOfChange: "변화 크기, 권역 평균",
@@ -44,7 +44,7 @@ addWords({
   },
 });
 
-const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)}`;
+const percentagePoints = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)}`;
 
 class InputsPanel {
   constructor(viewer) {
@@ -100,7 +100,7 @@ class InputsPanel {
     this.asked = true;
     const { init, lead, threshold, region, point } = this.state;
     const question = (this.question = {});
-    setText(this.about, words.looking);
+    setText(this.about, words.modelRuns);
     this.viewer.requests
       .ask("influence", { init_time: init, lead: this.leadHours, threshold, box: this.box(region), cell: this.cellOf(point) })
       .then((answer) => {
@@ -139,14 +139,14 @@ class InputsPanel {
     const rows = order.map((k) =>
       h("tr", {}, h("th", { scope: "row" }, variables[k]),
         h("td", {}, h("span", { class: "bar-of", style: `width:${(100 * mean[k]) / most}%` }), h("span", {}, (100 * mean[k]).toFixed(1))),
-        h("td", {}, signed(100 * average[k])),
-        cell.length ? h("td", {}, signed(100 * cell[k])) : null));
+        h("td", {}, percentagePoints(100 * average[k])),
+        cell.length ? h("td", {}, percentagePoints(100 * cell[k])) : null));
     this.table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows)));
   }
 
   reconstruct() {
     const [name, lead] = [this.names.value, leadLabel(this.leadHours)];
-    setText(this.said, words.looking);
+    setText(this.said, words.modelRuns);
     this.fill.disabled = true;
     this.viewer.requests
       .ask("reconstruction", { init_time: this.state.init, lead: this.leadHours, variable: name, ratio: this.ratio.value / 100, seed: 1 })
@@ -179,7 +179,7 @@ class InputsPanel {
 
 feature({
   name: "inputs",
-  title: () => words.inputs,
+  title: () => words.inputsTab,
   create: (viewer) => {
     const panel = new InputsPanel(viewer);
     return { element: panel.element, draw: (state, changed) => panel.draw(state, changed), close: () => panel.close() };

@@ -30,6 +30,10 @@ class Viewer {
       ...state,
     });
     this.cards = MAP_NAMES.map((name) => new MapCard(name, maps[name].figure, maps[name].element));
+    requests.library ??= new Library(requests, this.config);
+    this.library = requests.library;
+    this.library.arrived = () => this.drawMaps();
+    this.contents = new Contents(this);
     this.actions = this.makeActions();
     this.controls = new Controls(this.store, this.config, this.actions);
     this.header = new Header(this.config, this.actions);
@@ -167,9 +171,8 @@ class Viewer {
       this.look.apply(state.theme);
       this.header.showTheme(state.theme);
     }
-    if (any("palette")) this.drawPalette(state);
-    if (any("init", "lead", "palette")) this.drawMaps();
-    else if (any("threshold")) this.drawMaps(["probability"]);
+    if (any("palette", "panels")) this.drawPalette();
+    if (any("init", "lead", "palette", "panels", "threshold")) this.drawMaps();
     if (any("init", "lead")) this.header.update(state, this.config);
     if (any("pointer")) this.drawPointer();
     if (any("region")) this.linked.fit(this.region(state.region));
@@ -182,50 +185,50 @@ class Viewer {
     return this.config.palettes.find((palette) => palette.name === name) ?? this.config.palettes[0];
   }
 
-  drawPalette(state) {
-    const rain = this.palette(state.palette);
-    for (const card of this.cards) {
-      const percent = card.name === "probability";
-      const palette = percent ? this.config.probability_palette : rain;
-      card.setPalette(palette);
-      drawLegend(card.legend, palette, { percent });
-    }
+  drawPalette() {
+    this.cards.forEach((card, position) => {
+      const content = this.contents.at(position);
+      card.setPalette(content.palette());
+      drawLegend(card.legend, content.palette(), content.legend);
+    });
   }
 
-  // The integers under a map: { plane, table, badIndex } of what it shows now.
+  // The integers under a map: { plane, table, bad } of what it shows now; no plane: null, or undefined while it comes.
   layer(name) {
-    const { lead, threshold, palette } = this.store.get();
-    const frame = this.run?.frames[lead];
-    const rain = this.palette(palette);
-    if (name !== "probability") return { plane: frame?.[name], table: this.tables.get(rain.name), bad: rain.bad_index };
-    return { plane: frame?.probability[threshold], table: this.probabilityTable, bad: this.config.probability_palette.bad_index };
+    const content = this.contents.at(MAP_NAMES.indexOf(name));
+    return { plane: content.plane(), table: content.table(), bad: content.palette().bad_index };
   }
 
-  drawMaps(names = MAP_NAMES) {
+  // The maps that can be seen: the fourth only where it is switched on.
+  get shown() {
+    return this.cards.slice(0, this.store.get().panels[3] ? 4 : 3);
+  }
+
+  drawMaps() {
     const { lead, init } = this.store.get();
     const current = this.run?.meta.init_time === init;
     const here = current && this.run.frames[lead];
     const unreadable = current && this.run.meta.status === "unreadable";
     this.drawTitles(lead);
-    for (const card of this.cards) {
-      // while a frame is on its way the last picture stays, dimmed: nothing jumps
-      card.card.classList.toggle("waiting", !here);
-      if (names.includes(card.name) && (here || !this.run)) {
-        const { plane, table, bad } = this.layer(card.name);
+    for (const card of this.shown) {
+      const { plane, table, bad } = here || !this.run ? this.layer(card.name) : {};
+      // while a field is on its way the last picture stays, dimmed: nothing jumps
+      card.card.classList.toggle("waiting", plane === undefined);
+      if (plane !== undefined || !this.run) {
         classify(plane, table, card.classes, bad);
-        card.mark(sparseCells(plane, this.config, card.classes));
+        card.mark(sparseCells(plane, this.config, card.classes, bad));
         card.repaint();
       }
-      card.tell(unreadable ? this.run.meta.problem : here ? this.notice(card.name, lead) : words.loading);
+      const notice = () => (here ? this.contents.at(MAP_NAMES.indexOf(card.name)).notice() : words.loading);
+      card.tell(unreadable ? this.run.meta.problem : notice());
     }
     this.drawPointer();
   }
 
-  notice(name, lead) {
+  // Why there are no probabilities at a lead time, or "".
+  probabilityNotice(lead) {
     const { meta } = this.run;
-    if (name === "nwp" && !meta.nwp[lead]) return words.noRain;
-    if (name === "qpe" && !meta.qpe[lead]) return words.noQpe;
-    if (name !== "probability" || meta.probability[lead]) return "";
+    if (meta.probability[lead]) return "";
     if (meta.status === "computing") {
       this.computingSince ??= Date.now();
       clearTimeout(this.tick);
@@ -237,24 +240,18 @@ class Viewer {
   }
 
   drawTitles(lead) {
-    const meta = this.run?.meta;
-    const window = plain(meta?.rain_window[lead] ?? this.config.qpe_window);
-    const { threshold } = this.store.get();
-    const reached = this.config.thresholds[threshold];
-    const [nwp, probability, qpe] = this.cards;
-    setText(nwp.title, words.nwpTitle(this.config.nwp));
-    setText(nwp.unit, words.amount(window));
-    setText(probability.title, words.probabilityTitle);
-    setText(probability.unit, reached == null ? words.chance(window) : words.reaching(plain(reached), plain(this.config.probability_window)));
-    setText(qpe.title, words.qpeTitle);
-    setText(qpe.unit, words.amount(plain(this.config.qpe_window)));
-    this.footer.setWindow(Number(window));
+    this.shown.forEach((card, position) => {
+      const content = this.contents.at(position);
+      setText(card.title, content.title());
+      setText(card.unit, content.unit());
+    });
+    this.footer.setWindow(Number(plain(this.run?.meta.rain_window[lead] ?? this.config.qpe_window)));
   }
 
   drawPointer() {
     const { pointer } = this.store.get();
     const cell = pointer && this.cell(pointer);
-    for (const card of this.cards) {
+    for (const card of this.shown) {
       const text = pointer?.body === card.body ? this.where(pointer, cell) : "";
       setText(card.where, text);
       card.where.hidden = !text;
@@ -285,13 +282,10 @@ class Viewer {
   }
 
   read(name, cell) {
-    const { plane } = this.layer(name);
-    const code = name === "probability" ? this.config.probability_code : this.config.rain_code;
+    const content = this.contents.at(MAP_NAMES.indexOf(name));
+    const plane = content.plane();
     if (!plane) return "–";
-    if (plane[cell] === code.missing) return words.noData;
-    const value = plane[cell] * code.unit;
-    if (name === "probability") return `${plain(value * 100)} %`;
-    return value > 0 && value < 0.1 ? "< 0.1 mm" : `${value.toFixed(1)} mm`;
+    return plane[cell] === content.missing ? words.noData : content.text(plane[cell]);
   }
 
   // ---- time, address, input ----
