@@ -75,7 +75,7 @@ function contentSelect(viewer, position) {
   ));
   // the select lies over the title, which says the same in full; it shows through
   const { title } = viewer.cards[position];
-  const place = h("div", { class: "choice" });
+  const place = h("div", { class: "content-choice" });
   title.replaceWith(place);
   place.append(title, select);
   releaseFocus(place);
