@@ -85,7 +85,8 @@ def write_case(folder: Path, *, grid: Grid = KOREA_5KM, leads: list[int] = LEADS
                 fields[i, 1] = mark(rain_at(grid, since + lead, shift=0.03), grid)
             fields[:, 1, :6, :9] = np.nan
             writer.write_run(init, fields)
-        times = np.unique(np.concatenate([init + np.array(leads, "timedelta64[h]") for init in INIT]))[:-6]
+        times = np.unique(np.concatenate([init + np.array(leads, "timedelta64[h]") for init in INIT]))
+        times = times[: max(len(times) - 6, 1)]
         hours = (times - INIT[0]) / np.timedelta64(1, "h")
         observed = np.stack([mark(rain_at(grid, hour), grid, 0.5) for hour in hours]).astype("float32")
         observed[:, :, -7:] = np.nan

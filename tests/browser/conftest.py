@@ -156,7 +156,7 @@ class Visit:
     def bare(self) -> None:
         """Take away lines and labels, so that only the classes are left."""
         self.page.evaluate(
-            """() => { for (const name of ["nwp", "probability", "qpe"]) {
+            """() => { for (const name of ["nwp", "probability", "qpe", "extra"]) {
                 const map = Bokeh.documents[0].get_model_by_name("map-" + name);
                 for (const r of map.renderers)
                     if (r.glyph.type !== "Image") r.setv({visible: false}, {sync: false});

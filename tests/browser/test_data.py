@@ -90,9 +90,11 @@ def modelled(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_a_job_is_run_and_cancelled(visit: Callable, serve: Callable, modelled: tuple[Path, Path]) -> None:
     archive, model = modelled
+    run = np.ones((2, 2, 32, 32), "float32")
+    run[:, 0] = 1000  # sea-level pressure
     for day in range(10, 20):
         with ArchiveWriter.append(archive) as writer:
-            writer.write_run(f"2022-08-{day}T00", np.ones((2, 2, 32, 32), "float32"))
+            writer.write_run(f"2022-08-{day}T00", run)
     server = serve(archive=archive, model=model)
     one = visit("?drawer=data&language=en&init=2022-08-07T12:00", url=server.url)
     other = visit("?drawer=data&language=en&init=2022-08-07T12:00", url=server.url)

@@ -94,7 +94,7 @@ def test_a_click_opens_the_tab_and_marks_all_maps(visit: Callable) -> None:
     assert page.page.locator(".of-point").is_hidden()
     box = page.box("[data-map=nwp] .map")
     page.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.page.wait_for_selector(".of-point svg rect.nwp, .of-point svg .rule")
+    page.page.wait_for_selector(".of-point svg")
     assert page.page.locator(".point-ring:visible").count() == 3
     assert (
         "drawer=point"

@@ -1,0 +1,114 @@
+"""What each map shows is chosen in its title: every cell has the colour of its class, and time moves without asking."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from case import THRESHOLDS
+
+from sslpdl import open_archive, open_forecast
+from sslpdl.forecast import EXCEEDANCE
+from sslpdl.grid import KOREA_5KM
+from sslpdl.plots.field_palettes import DIFFERENCE
+from sslpdl.plots.palettes import PROBABILITY, RAIN, Palette
+
+GRID = KOREA_5KM
+RUN = "2022-08-08T00:00"
+
+
+def colours_of(values: np.ndarray, palette: Palette) -> np.ndarray:
+    """Colours on a white ground, shape (..., 3)."""
+    rgba = palette.rgba[palette.classify(values)].astype(int)
+    return np.where(rgba[..., 3:] == 0, 255, rgba[..., :3])
+
+
+def wrong(page: object, name: str, values: np.ndarray, palette: Palette) -> int:
+    """Number of cells of a map that have not the colour of their class."""
+    screen = page.screen()  # type: ignore[attr-defined]
+    x, y = np.meshgrid(GRID.x, GRID.y)
+    i, j = page.pixel_of(name, x, y)  # type: ignore[attr-defined]
+    return int((screen[j, i] != colours_of(values, palette)).any(axis=-1).sum())
+
+
+def test_sums_and_probabilities_of_a_threshold_have_exact_colours(visit: Callable, case: tuple[Path, Path]) -> None:
+    page = visit(f"?init={RUN}&lead=9&threshold=1&panels=nwp:6,p:10,", width=2200, height=1400)
+    page.page.wait_for_timeout(1500)
+    archive, forecast = open_archive(case[0]), open_forecast(case[1])
+    rain = archive.fields.sel(init_time=RUN, channel="rain")
+    page.bare()
+    page.page.wait_for_timeout(500)
+    page.messages.clear()
+    for lead in (9, 10):
+        total = rain.sel(lead_time=slice(lead - 5, lead)).astype("float64").sum("lead_time", skipna=False).values
+        # stored in hundredths of a millimetre: 0.1 + 0.2 is 0.3
+        assert wrong(page, "nwp", np.round(total, 3), RAIN) == 0
+        reached = forecast[EXCEEDANCE].sel(init_time=RUN, lead_time=lead, threshold=10).values
+        assert wrong(page, "probability", reached, PROBABILITY) == 0
+        page.page.keyboard.press("ArrowRight")
+        page.settle()
+    assert page.messages == [], "moving in time asks nothing"
+    assert page.text("[data-map=nwp] .unit") == "mm in 6 h"
+    assert page.text("[data-map=probability] .unit") == "P(rain ≥ 10 mm in 1 h), %"
+
+
+def test_where_an_hour_is_missing_there_is_no_sum(visit: Callable) -> None:
+    page = visit(f"?init={RUN}&lead=3&panels=nwp:6")
+    page.page.wait_for_timeout(1500)
+    assert "missing" in page.text("[data-map=nwp] .notice")
+
+
+def test_the_most_likely_class(visit: Callable, case: tuple[Path, Path]) -> None:
+    page = visit(f"?init={RUN}&lead=9&panels=,class")
+    box = page.box("[data-map=probability] .map")
+    planes = open_forecast(case[1])[EXCEEDANCE].sel(init_time=RUN, lead_time=9).values
+    edges = np.concatenate([np.ones((1, *GRID.shape)), planes, np.zeros((1, *GRID.shape))])
+    shares = edges[:-1] - edges[1:]
+    best = shares.argmax(axis=0)
+    clear = np.sort(shares, axis=0)[-1] - np.sort(shares, axis=0)[-2] > 0.02
+    names = ["< 0.1", *(f"{a:g}–{b:g}" for a, b in itertools.pairwise(THRESHOLDS)), "≥ 30"]
+    x, y = np.meshgrid(GRID.x, GRID.y)
+    columns, rows = page.pixel_of("probability", x, y)
+    read = 0
+    for row, column in ((112, 49), (60, 60), (150, 30), (30, 90)):
+        i, j = int(columns[row, column]), int(rows[row, column])
+        if not clear[row, column] or not box["x"] + 10 < i < box["x"] + box["width"] - 60:
+            continue
+        page.page.mouse.move(i, j)
+        page.settle()
+        assert page.text("[data-map=probability] .value") == f"{names[best[row, column]]} mm"
+        read += 1
+    assert read >= 2
+
+
+def test_a_fourth_map_shows_the_difference_and_the_address_holds_it(visit: Callable, case: tuple[Path, Path]) -> None:
+    page = visit(f"?init={RUN}&lead=9", width=2400, height=1200)
+    assert not page.page.locator("[data-map=extra]").is_visible()
+    page.page.locator(".group.content input").check()
+    page.page.locator("[data-map=qpe] select").select_option("slp")
+    page.page.wait_for_timeout(1500)
+    assert page.page.locator("[data-map=extra]").is_visible()
+    assert page.text("[data-map=qpe] h2") == "Sea-level pressure"
+    archive = open_archive(case[0])
+    nwp = archive.fields.sel(init_time=RUN, lead_time=9, channel="rain").values.astype("float64")
+    qpe = archive.qpe.sel(valid_time=np.datetime64(RUN) + np.timedelta64(9, "h")).values
+    again = visit(page.page.url.partition("/?")[2].join(["?", ""]), width=2400, height=1200)
+    again.page.wait_for_timeout(1500)
+    assert again.text("[data-map=qpe] h2") == "Sea-level pressure"
+    again.bare()
+    difference = np.round(nwp, 2) - np.round(qpe, 2)
+    near = np.abs(difference[..., None] - np.asarray(DIFFERENCE.edges)).min(axis=-1) < 0.011
+    screen = again.screen()
+    x, y = np.meshgrid(GRID.x, GRID.y)
+    i, j = again.pixel_of("extra", x, y)
+    off = (screen[j, i] != colours_of(difference, DIFFERENCE)).any(axis=-1) & ~near
+    assert off.sum() == 0
+
+
+@pytest.mark.parametrize("panels", ["nothing,<b>,x", "p:99", "t_850,,,"])
+def test_an_unknown_content_is_the_usual_one(visit: Callable, panels: str) -> None:
+    page = visit(f"?init={RUN}&lead=9&panels={panels}")
+    assert page.text("[data-map=nwp] h2") == "NWP rain", "the case holds no temperature"
