@@ -24,7 +24,7 @@ INIT, LEAD = "2022-08-08T00:00", 12
 def session() -> Any:
     settings = SimpleNamespace(archive=SAMPLE_ARCHIVE, model=TINY, forecast=None)
     source = SimpleNamespace(init_times=[INIT], lead_times=[LEAD], pooling=1)
-    return SimpleNamespace(settings=settings, source=source)
+    return SimpleNamespace(shown=settings, source=source)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_what_cannot_be_asked_is_refused(session: Any, answered: dict[str, Any],
 
 def test_without_a_pretrained_model_the_page_says_how_to_get_one(session: Any, tmp_path: Path) -> None:
     settings = SimpleNamespace(archive=SAMPLE_ARCHIVE, model=tmp_path / "model", forecast=None)
-    lonely = SimpleNamespace(settings=settings, source=session.source)
+    lonely = SimpleNamespace(shown=settings, source=session.source)
     with pytest.raises(ModelError, match="folder named pretrained"):
         inspecting.reconstruction(
             lonely, {"init_time": INIT, "lead": LEAD, "variable": "rain", "ratio": 0.5, "seed": 1}
@@ -95,7 +95,7 @@ def test_a_reconstruction_comes_as_a_picture_with_errors(session: Any, tmp_path:
         tmp_path / "pretrained", models.TrainedModel(network=network, channels=tiny.channels, statistics=statistics)
     )
     settings = SimpleNamespace(archive=SAMPLE_ARCHIVE, model=tmp_path / "model", forecast=None)
-    beside = SimpleNamespace(settings=settings, source=session.source)
+    beside = SimpleNamespace(shown=settings, source=session.source)
     question = {"init_time": INIT, "lead": LEAD, "variable": "t_850", "ratio": 0.5, "seed": 1}
     answer = inspecting.reconstruction(beside, question)
     assert answer["picture"].startswith(b"\x89PNG")

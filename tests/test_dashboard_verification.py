@@ -64,7 +64,7 @@ def session(counts: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Any
 
 def asking(settings: Settings, source: Any = None) -> Any:
     config = {"regions": [{"name": name} for name in MAP_REGIONS]}
-    return SimpleNamespace(source=source, settings=settings, viewer=SimpleNamespace(config=config))
+    return SimpleNamespace(source=source, shown=settings, viewer=SimpleNamespace(config=config))
 
 
 def ask(session: Any, **question: Any) -> dict[str, Any]:

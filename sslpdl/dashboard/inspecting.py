@@ -46,7 +46,7 @@ def influence(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     ModelError, ForecastError
         If there is no model, or it cannot be run.
     """
-    settings, source = session.settings, session.source
+    settings, source = session.shown, session.source
     if settings.forecast is not None:
         raise ModelError("a stored forecast is shown; start the page with its model to see what it leans on.")
     init, lead = _time(session, message)
@@ -89,10 +89,10 @@ def reconstruction(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     ModelError
         If there is no pre-trained model beside the forecasting one, or it lacks the variable.
     """
-    folder = pretrained_folder(session.settings.model)
+    folder = pretrained_folder(session.shown.model)
     if folder is None:
         raise ModelError(
-            f"there is no pre-trained model beside {session.settings.model.name}; `sslpdl experiment` leaves one in a "
+            f"there is no pre-trained model beside {session.shown.model.name}; `sslpdl experiment` leaves one in a "
             "folder named pretrained next to the model."
         )
     init, lead = _time(session, message)
@@ -101,7 +101,7 @@ def reconstruction(session: Session, message: dict[str, Any]) -> dict[str, Any]:
         raise ModelError("the share of hidden tokens must lie between 5 and 95 %.")
     variable = str(message.get("variable", ""))
     made = _reconstruction(
-        str(session.settings.archive), str(folder), init, lead, variable, round(float(ratio), 2), abs(seed) % 1000
+        str(session.shown.archive), str(folder), init, lead, variable, round(float(ratio), 2), abs(seed) % 1000
     )
     return {
         "picture": made["picture"].tobytes(),

@@ -83,6 +83,8 @@ class Session:
         What is shown.
     settings : Settings
         Of the server.
+    shown : Settings
+        Of what is shown, another archive of the folders perhaps.
     state : State
         What the address asked for.
     """
@@ -92,8 +94,8 @@ class Session:
         self._document = pn.state.curdoc
         grid = source.grid
         geography = basemap(grid)
-        chosen = source.files.settings if source.files else settings
-        self.state = first_state(source, geography, _arguments(), chosen.view)
+        self.shown = source.files.settings if source.files else settings
+        self.state = first_state(source, geography, _arguments(), self.shown.view)
         self.viewer = Viewer(
             config=configuration(source, grid, geography),
             start=self._start(),

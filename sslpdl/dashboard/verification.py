@@ -73,7 +73,7 @@ def verification(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     threshold = message.get("threshold")
     if not isinstance(threshold, int | float) or not math.isfinite(threshold):
         raise VerifyError("choose a threshold first: the forecast on screen has none.")
-    found = stored_counts(session.source, session.settings)
+    found = stored_counts(session.source, session.shown)
     if isinstance(found, ArchiveCounts):
         return {"status": "counting", "done": found.done, "of": found.of}
     return evaluated(found, region, float(threshold), (leads[0], leads[1]), None if wanted is None else tuple(wanted))
