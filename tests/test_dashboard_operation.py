@@ -15,6 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +278,8 @@ def connect(server: Server, token: str, origin: str, cookie: str) -> tuple[int, 
         socket.close()
         return 101, [json.loads(first)] if first else []
 
-    return asyncio.run(work())
+    with ThreadPoolExecutor(1) as pool:  # the browser tests' Playwright keeps a loop running in the main thread
+        return pool.submit(asyncio.run, work()).result()
 
 
 def test_a_websocket_needs_a_known_origin_and_a_signed_in_visitor(guarded: Server) -> None:

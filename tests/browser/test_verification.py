@@ -44,8 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def expected(folder: Path, region: str, leads: list[int], threshold: float) -> dict[str, Any]:
     config = {"regions": [{"name": region}]}
+    settings = Settings.from_environment({}, counts=folder)
     session: Any = SimpleNamespace(
-        source=None, settings=Settings.from_environment({}, counts=folder), viewer=SimpleNamespace(config=config)
+        source=None, settings=settings, shown=settings, viewer=SimpleNamespace(config=config)
     )
     return verification(session, {"region": region, "leads": leads, "threshold": threshold})
 
