@@ -306,10 +306,12 @@ def network_runs(models: object) -> Iterator[tuple[str, Callable[[], object]]]:
         fields = torch.randn(batch, 16, 224, 128, generator=generator)
 
         def forward(fields: Tensor = fields) -> None:
+            encoder.eval()
             with torch.inference_mode():
                 encoder(fields)
 
         def both(fields: Tensor = fields) -> None:
+            encoder.train()
             sum(level.square().mean() for level in encoder(fields)).backward()
 
         yield f"encoder of `paper`, batch {batch}, forward", forward

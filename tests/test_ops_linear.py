@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from sslpdl import models
 from sslpdl.errors import BuildError
-from sslpdl.ops.linear import Linear, Route, linear, route
+from sslpdl.ops.linear import Linear, Route, linear, linear_gelu, route
 
 module = sys.modules["sslpdl.ops.linear"]
 EVERY = Route(True, True, True)
@@ -52,6 +52,31 @@ def test_strided_input(monkeypatch):
     x, weight = torch.randn(2, 8, 5, 6).permute(0, 2, 3, 1), torch.randn(3, 8)
     for ours, theirs in zip(gradients(linear, x, weight), gradients(F.linear, x, weight), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@needs_onednn
+@pytest.mark.parametrize("way", [EVERY, Route(), Route(False, True, True)], ids=str)
+def test_gelu_in_the_same_pass_is_the_same_gelu(monkeypatch, way):
+    monkeypatch.setattr(module, "route", lambda: way)
+    x, weight, bias = 3 * torch.randn(2, 6, 5, 8), torch.randn(4, 8), torch.randn(4)
+    gelu = lambda *tensors: F.gelu(F.linear(*tensors))  # noqa: E731
+    torch.testing.assert_close(linear_gelu(x, weight, bias), gelu(x, weight, bias), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(linear_gelu(x, weight), gelu(x, weight), rtol=1e-5, atol=1e-5)
+    for ours, theirs in zip(gradients(linear_gelu, x, weight, bias), gradients(gelu, x, weight, bias), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@needs_onednn
+def test_a_gelu_of_another_form_is_noticed(monkeypatch):
+    product = module._product
+
+    def approximate(rows, columns, bias=None, *, gelu=False):
+        found = product(rows, columns, bias)
+        return F.gelu(1.01 * found) if gelu else found
+
+    monkeypatch.setattr(module, "_product", approximate)
+    assert not route()
+    assert "GELU differs" in route().reason
 
 
 @needs_onednn
@@ -121,7 +146,7 @@ def test_falls_back_silently(monkeypatch, fault, recwarn):
 
 
 def test_wrong_numbers_are_noticed(monkeypatch):
-    monkeypatch.setattr(module, "_product", lambda rows, columns, bias=None: 1.01 * F.linear(rows, columns, bias))
+    monkeypatch.setattr(module, "_product", lambda rows, columns, bias=None, **_: 1.01 * F.linear(rows, columns, bias))
     assert not route()
     assert "differ" in route().reason
 

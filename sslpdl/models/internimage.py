@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslpdl.models.config import ModelConfig
-from sslpdl.ops import DCNv3, Linear
+from sslpdl.ops import DCNv3, Linear, linear_gelu
 
 __all__ = ["Block", "InternImage"]
 
@@ -70,7 +70,7 @@ class DropPath(nn.Module):
         if not self.training or self.chance == 0.0:
             return x
         kept = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= self.chance
-        return x * kept / (1.0 - self.chance)
+        return x * (kept / (1.0 - self.chance))  # small tensors first: one pass over the large one
 
 
 class Block(nn.Module):
@@ -93,7 +93,9 @@ class Block(nn.Module):
         """Return the refined features, shaped as the input (B, H, W, C)."""
         mixed: Tensor = self.mixer(self.norm1(x))
         x = x + self.drop_path(mixed if self.gamma1 is None else self.gamma1 * mixed)
-        refined: Tensor = self.mlp(self.norm2(x))
+        widen, _, narrow = self.mlp
+        assert isinstance(widen, Linear)
+        refined: Tensor = narrow(linear_gelu(self.norm2(x), widen.weight, widen.bias))
         result: Tensor = x + self.drop_path(refined if self.gamma2 is None else self.gamma2 * refined)
         return result
 

@@ -16,10 +16,16 @@ from typing import Literal
 
 from sslpdl.ops.functional import deform_conv
 from sslpdl.ops.library import ACTIVE
-from sslpdl.ops.linear import Linear
+from sslpdl.ops.linear import Linear, linear_gelu
 from sslpdl.ops.module import DCNv3
 
-__all__ = ["DCNv3", "Linear", "backend", "deform_conv"]
+__all__ = [
+    "DCNv3",
+    "Linear",
+    "backend",
+    "deform_conv",
+    "linear_gelu",
+]
 
 
 def backend() -> Literal["cpu", "cuda", "reference"]:

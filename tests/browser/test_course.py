@@ -70,7 +70,7 @@ def _tab(chromium: Any, url: str) -> tuple[Any, list[str]]:
 
 
 def _run_all(page: Any) -> None:
-    """Run all cells; again while none has an answer, for JupyterLab drops what is asked before the kernel is connected."""
+    """Run all cells; again while none has an answer: JupyterLab drops what is asked before the kernel is connected."""
     answered = page.locator(".jp-InputPrompt", has_text="[1]:")
     page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
     for _ in range(20):
