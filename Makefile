@@ -14,6 +14,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
 PORT ?= 5006
+TEST_JOBS ?= 2
 
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
@@ -41,7 +42,7 @@ app: $(SETUP)
 	@$(BIN)/sslpdl app --port $(PORT)
 
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

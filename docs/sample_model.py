@@ -1,6 +1,6 @@
-"""Pack the trained model of ``configs/small.yaml`` as the one in ``data_samples``, and score what was packed.
+"""Pack the models of ``configs/small.yaml``, pre-trained and trained, as those in ``data_samples``, and score them.
 
-Run ``sslpdl experiment configs/small.yaml --out runs/small`` (some 100 minutes), then ``python docs/sample_model.py``.
+Run ``sslpdl experiment configs/small.yaml --out runs/small`` (some 85 minutes), then ``python docs/sample_model.py``.
 The weights are stored as float16; the counts of the test split (``test_counts.npz``, with raw NWP, climatology and
 quantile mapping beside it) and the scores of the sample case (``sample_scores.json``) are those of the stored weights.
 """
@@ -32,9 +32,10 @@ def main(run: Path) -> None:
     """Pack and score the model of an experiment's folder."""
     trained = models.load(run / "model")
     models.save(TARGET, trained, half=True, overwrite=True)
+    models.save(TARGET.parent / "pretrained", models.load(run / "pretrained"), half=True, overwrite=True)
     model = models.load(TARGET)
     settings = load_config(ROOT / "configs" / "small.yaml").finetune
-    verify.write_counts(test_counts(run, model, settings), TARGET / "test_counts.npz")
+    verify.write_counts(verify.condense(test_counts(run, model, settings)), TARGET / "test_counts.npz")
     write_json_atomic(TARGET / "sample_scores.json", sample_scores(model))
 
 
