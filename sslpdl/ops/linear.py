@@ -73,7 +73,7 @@ def route() -> Route:
 
 def _product(rows: Tensor, columns: Tensor, bias: Tensor | None = None, *, gelu: bool = False) -> Tensor:
     """Return ``rows @ columns.T + bias`` by oneDNN, or its GELU: (M, K), (N, K) and (N,) to (M, N)."""
-    after, form = ("gelu", "none") if gelu else ("none", "")  # the form "none" is the exact one, with erf
+    after, form = ("gelu", "none") if gelu else ("none", "")  # the form "none" is exact, with erf
     result: Tensor = torch.ops.mkldnn._linear_pointwise(rows, columns, bias, after, [], form)
     return result
 
@@ -174,22 +174,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return the GELU of `linear`, in one pass where no gradient is asked for.
-
-    Parameters
-    ----------
-    x : Tensor
-        Shape (..., K).
-    weight : Tensor
-        Shape (N, K).
-    bias : Tensor, optional
-        Shape (N,).
-
-    Returns
-    -------
-    Tensor
-        Shape (..., N).
-    """
+    """Return the GELU (exact, with erf) of what `linear` returns, in one pass where no gradient is asked for."""
     learns = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
     if learns or torch.compiler.is_compiling() or not _suits(x, weight) or not route().result:
         return F.gelu(linear(x, weight, bias))
