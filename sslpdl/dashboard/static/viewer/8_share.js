@@ -213,6 +213,7 @@ class SharePanel {
         region: state.region,
         window: linked.zoomed ? [left, bottom, right, top] : null,
         palette: state.palette,
+        panels: this.viewer.contents.shown,
         point: this.place(),
         language: this.words.language,
         ...more,
