@@ -91,6 +91,27 @@ def test_who_signs_in_gets_the_page_and_is_in_the_log(guarded: Server) -> None:
     assert "kim opens the page." in guarded.log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("variables", "said", "leads_to"),
+    [
+        ({"login_endpoint": "/login", "errormessage": ""}, "비밀번호", 'action="./login"'),
+        ({"errormessage": ""}, "비밀번호", 'action="./login"'),  # of an OAuth provider that asks for a password
+        ({"LOGIN_ENDPOINT": "/login"}, "You have signed out", 'href="./login"'),
+        ({"error": "401", "error_msg": "not <b>you</b>"}, "not &lt;b&gt;you&lt;/b&gt;", 'href="./"'),
+    ],
+)
+def test_one_page_signs_in_says_good_bye_and_refuses(
+    root: Path, variables: dict[str, str], said: str, leads_to: str
+) -> None:
+    from panel.io.resources import parse_template
+
+    page = parse_template((root / "sslpdl" / "dashboard" / "static" / "sign_in.html").read_text())
+    text = page.render(**variables)
+    assert said in text
+    assert leads_to in text
+    assert ('name="password"' in text) == ("errormessage" in variables)
+
+
 def connect(server: Server, token: str, origin: str, cookie: str) -> tuple[int, list[dict[str, Any]]]:
     """Open a WebSocket as a browser does; return 101 and the head of its first message, or the status of a refusal."""
     from tornado.httpclient import HTTPClientError, HTTPRequest

@@ -107,7 +107,7 @@ def run(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     source.request(init_time, arrived)
     ready.wait(_SECONDS_FOR_A_RUN)
     if not found:
-        raise ArchiveError(f"the run {init_time} is still being read; choose it again in a moment.")
+        raise ArchiveError(f"the run {init_time} is still being read; choose it again in a moment.", kind="reading")
     return found[-1].message()
 
 

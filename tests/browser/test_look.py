@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,28 @@ def test_every_text_is_there_in_both_languages(chromium: Any) -> None:
     page.close()
     assert compared[0] > 80
     assert compared[1] == []
+
+
+def test_what_the_server_says_is_known_in_korean(chromium: Any, root: Path) -> None:
+    trees = [ast.parse(path.read_text()) for path in (root / "sslpdl" / "dashboard").rglob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    errors = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id.endswith("Error")]
+    kinds = [word.value for call in errors for word in call.keywords if word.arg == "kind"]
+    said = {str(kind.value) for kind in kinds if isinstance(kind, ast.Constant)}
+    assert said >= {"no_model", "no_forecast", "computing", "no_counts", "beside_grid"}
+    page = chromium.new_page()
+    source = str(Viewer._esm).replace("export function", "function")
+    korean = page.evaluate(
+        """([source, kinds]) => {
+            const say = new Function(source + "; return (text) => { speak('ko'); return problemText(text) }")();
+            return Object.fromEntries(kinds.map((kind) => [kind, say({ problem: "because.", problem_kind: kind })]));
+        }""",
+        [source, sorted(said | {"failed", "unreadable", "unexpected", "unknown"})],
+    )
+    page.close()
+    assert korean.pop("unknown") == "because.", "what is not known is said as it came"
+    assert [kind for kind, text in korean.items() if not re.search("[가-힣]", text)] == []
+    assert "because." in korean["failed"]
 
 
 def test_korean_has_korean_words_and_times(visit: Callable) -> None:

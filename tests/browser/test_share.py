@@ -210,6 +210,12 @@ def test_the_panel_fits_a_phone_and_speaks_korean(visit: Callable) -> None:
         assert panel["x"] <= box[0] < box[1] <= panel["x"] + panel["width"] + 0.5
     assert page.text("#tab-share") == "공유"
     assert page.text("[data-form=netcdf]") == "NetCDF 내려받기"
+    selects = page.page.locator(".share section:nth-of-type(3) select")
+    selects.nth(0).select_option("9")
+    selects.nth(1).select_option("3")
+    page.page.locator("[data-form=gif]").click()
+    refused = page.page.locator(".share .progress span").filter(has_text="시작 선행시간이 끝 선행시간보다 늦습니다.")
+    refused.wait_for(timeout=PATIENCE)
     name, content = download(page, "point")
     assert name.endswith("seoul.csv")
     assert "초기시각 (UTC)" in table(content)[0]

@@ -52,7 +52,8 @@ def netcdf(source: Source, order: Order) -> bytes:
     cells = run.grid.shape[0] * run.grid.shape[1]
     others = beyond_usual(order.panels)
     if len(order.leads) * cells * (len(run.thresholds) + 2 + len(others)) > _MOST_VALUES:
-        raise ConfigError("this part of the run is too large to send to a browser; choose fewer lead times.")
+        sentence = "this part of the run is too large to send to a browser; choose fewer lead times."
+        raise ConfigError(sentence, kind="too_large")
     made = dataset(run, order.leads)
     contents = Contents(run, order, "en")
     if order.threshold is not None and set(others) & set(AT_CHOSEN_THRESHOLD):

@@ -142,7 +142,7 @@ def _one_of(message: dict[str, Any], key: str, choices: Sequence[Any], what: str
     # True is 1 to Python, and a list has no place in a set
     if isinstance(value, str | int | float) and not isinstance(value, bool) and value in choices:
         return choices[list(choices).index(value)]
-    raise ConfigError(f"there is no such {what} here; reload the page and ask again.")
+    raise ConfigError(f"there is no such {what} here; reload the page and ask again.", kind="reload")
 
 
 def _numbers(value: Any, count: int, what: str) -> list[float]:
@@ -164,7 +164,7 @@ def _span(source: Source, message: dict[str, Any], form: str) -> tuple[int, int]
         first = _one_of(message, "first", leads, "lead time")
         last = _one_of(message, "last", leads, "lead time")
     if first > last:
-        raise ConfigError("the first lead time is after the last; choose an earlier one.")
+        raise ConfigError("the first lead time is after the last; choose an earlier one.", kind="first_after_last")
     return leads.index(first), leads.index(last)
 
 
@@ -173,7 +173,7 @@ def _panels(source: Source, asked: Any) -> tuple[str, ...]:
     known = codes(source)
     panels = list(asked) if isinstance(asked, list | tuple) else []
     if not 1 <= len(panels) <= _MOST_MAPS or not all(isinstance(code, str) and code in known for code in panels):
-        raise ConfigError("a map shows what is not there any more; reload the page and ask again.")
+        raise ConfigError("a map shows what is not there any more; reload the page and ask again.", kind="reload")
     return tuple(panels)
 
 

@@ -60,7 +60,7 @@ def film(source: Source, order: Order, progress: Progress) -> tuple[bytes, str]:
         If the run cannot be read.
     """
     if len(order.leads) > _MOST_PICTURES:
-        raise ConfigError(f"a film has at most {_MOST_PICTURES} lead times; choose fewer.")
+        raise ConfigError(f"a film has at most {_MOST_PICTURES} lead times; choose fewer.", kind="too_large")
     author = _Author(source, order)
     palettes = [panel.palette for panel in author.panels(order.leads[0])]
     return write_gif(lambda: author.pictures(progress), order.fps, palettes), author.remark
@@ -93,7 +93,8 @@ class _Bounded(io.BytesIO):
 
     def write(self, content: Any, /) -> int:
         if self.tell() + len(content) > _MOST_BYTES:
-            raise ConfigError(f"the film is larger than {_MOST_BYTES // 10**6} MB; choose fewer lead times.")
+            sentence = f"the film is larger than {_MOST_BYTES // 10**6} MB; choose fewer lead times."
+            raise ConfigError(sentence, kind="too_large")
         return super().write(content)
 
 

@@ -140,9 +140,9 @@ def _frames(source: Source, init_time: str) -> Frames:
     try:
         frames = arrived.get(timeout=_PATIENCE)
     except queue.Empty:
-        raise ForecastError("the run is still being read; ask again when it is shown.") from None
+        raise ForecastError("the run is still being read; ask again when it is shown.", kind="reading") from None
     if frames.meta["status"] == "unreadable":
-        raise ForecastError(str(frames.meta["problem"]))
+        raise ForecastError(str(frames.meta["problem"]), kind="unreadable")
     return frames
 
 
@@ -239,7 +239,8 @@ class Run:
         planes = self.source.probabilities.stored(self.init_time, inputs)
         if planes is None:
             raise ForecastError(
-                "the probabilities of this run are still being computed; ask again when they are shown."
+                "the probabilities of this run are still being computed; ask again when they are shown.",
+                kind="computing",
             )
         return planes
 

@@ -78,7 +78,7 @@ def series(source: Source, order: Order) -> bytes:
     run = Run(source, order.run)
     found = run.cell(*order.point)
     if found is None:
-        raise ConfigError("this place lies beside the grid; choose another.")
+        raise ConfigError("this place lies beside the grid; choose another.", kind="beside_grid")
     row, column = found
     lon, lat = (float(value) for value in run.grid.lonlat_of(run.grid.x[column], run.grid.y[row]))
     words = _HEADS[order.language]
@@ -114,9 +114,8 @@ def cells(source: Source, order: Order) -> bytes:
     if order.region:
         inside = data.regions()[order.region].contains(lon, lat)
     if inside.sum() > _MOST_ROWS:
-        raise ConfigError(
-            f"these are {inside.sum():,} cells, more than the {_MOST_ROWS:,} that a spreadsheet bears; choose a region."
-        )
+        count = f"these are {inside.sum():,} cells, more than the {_MOST_ROWS:,} that a spreadsheet bears"
+        raise ConfigError(f"{count}; choose a region.", kind="too_large")
     (lead,) = order.leads
     words = _HEADS[order.language]
     rain, qpe = run.rain(lead), run.qpe(lead)

@@ -233,7 +233,7 @@ class SharePanel {
       this.save(message);
       const note = message.note ? ` ${message.note}` : "";
       this.end(this.words.done(message.name, this.words.bytes(message.content.byteLength)) + note);
-    } else this.end(message.problem ?? this.words.cancelled);
+    } else this.end(problemText(message) || this.words.cancelled);
   }
 
   save({ name, type, content }) {
