@@ -20,7 +20,7 @@ from sslpdl.dashboard.exports.netcdf import netcdf
 from sslpdl.dashboard.exports.order import Order
 from sslpdl.dashboard.exports.reading import Run, Shown
 from sslpdl.dashboard.exports.tables import cells, series
-from sslpdl.dashboard.probabilities import StoredForecast
+from sslpdl.dashboard.probabilities import NoForecast, StoredForecast
 from sslpdl.dashboard.source import Source
 from sslpdl.forecast import EXCEEDANCE
 from sslpdl.grid import KOREA_5KM
@@ -288,3 +288,10 @@ def test_csv_of_a_place_follows_the_chosen_contents_in_korean(source: Source) ->
     head, rows = table(series(source, asked))
     assert list(rows[:, head.index("850 hPa 기온 (°C)")]) == ["12.00", "6.00", "18.00", "15.00"]
     assert list(rows[:, head.index("RDAPS − QPE (mm/3시간)")]) == ["-1.00", "8.00", "5.00", ""]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "the reason."), ("ko", "이 선행시간의 확률 예측이 없습니다")])
+def test_a_map_without_a_model_says_so_in_the_language_of_the_picture(source: Source, language: str, said: str) -> None:
+    bare = Source(source.archive, NoForecast("the reason."))
+    asked = order(bare, "png", "p", threshold=None)
+    assert Contents(Shown(bare, 1), asked, language).of("p", 1).notice == said

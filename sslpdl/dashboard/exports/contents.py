@@ -197,7 +197,10 @@ class Contents:
 
     def _problem(self, reader: Reader, lead: int) -> str:
         problem = reader.problem(lead)
-        return self.words.get({"computing": "computing", "none": "no_probability"}.get(problem, ""), problem)
+        if problem in ("", "computing"):
+            return self.words["computing"] if problem else ""
+        # the sentences of errors are English
+        return problem if problem != "none" and self.language == "en" else self.words["no_probability"]
 
     def _chance(self, code: str, lead: int) -> Content:
         reached = self._threshold(code.partition(":")[2])

@@ -2,7 +2,7 @@
 
 const KOREAN_PROBLEMS = {
   no_model: "이 자료에 맞는 모델이 없어 강수확률을 표시할 수 없습니다.",
-  no_forecast: "저장된 예측에 이 초기시각이 없습니다. 이 초기시각을 예측하거나 모델과 함께 실행하십시오.",
+  no_forecast: "저장된 예측에 이 초기시각이 없습니다.",
   failed: (sentence) => `강수확률을 계산하지 못했습니다. (${sentence})`,
   unreadable: (sentence) => `이 초기시각의 자료를 읽을 수 없습니다. (${sentence})`,
   computing: "이 초기시각의 강수확률을 아직 계산하고 있습니다. 지도에 표시된 뒤 다시 요청하십시오.",
