@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -126,27 +126,43 @@ def _peer() -> list[str]:
     return [sys.executable, "-c", _PEER]
 
 
+def free_port() -> int:
+    """Return a port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def until_listening(process: subprocess.Popen[Any], port: int, start: float, reason: Callable[[], str]) -> float:
+    """Wait until a server listens, and return the seconds since its start.
+
+    Raises
+    ------
+    RuntimeError
+        If it ends, or does not listen within a minute, with the reason.
+    """
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return time.perf_counter() - start
+        except OSError:
+            if process.poll() is not None or time.perf_counter() - start > 60:
+                raise RuntimeError(f"the server did not start: {reason()}") from None
+            time.sleep(0.005)
+
+
 @contextmanager
 def _served(command: list[str], folder: str, root: Path) -> Iterator[tuple[str, float]]:
     """Run a server and yield its address and the seconds until it listened."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     scripted = command[1] == "-c"
     command = [*command[:2], command[2].replace("PORT", str(port))] if scripted else [*command, str(port)]
     start = time.perf_counter()
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=root, env=os.environ | {"SSLPDL_CACHE_DIR": folder}, **quiet)
     try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 60:
-                    raise RuntimeError(f"the server did not start: {command}") from None
-                time.sleep(0.01)
-        yield f"http://localhost:{port}/", time.perf_counter() - start
+        yield f"http://localhost:{port}/", until_listening(process, port, start, lambda: " ".join(command))
     finally:
         process.terminate()
         process.wait(20)

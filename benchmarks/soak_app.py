@@ -15,7 +15,6 @@ import os
 import random
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,8 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from page import FLAGS, free_port, until_listening
+
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 MAPS = ".card:not(.waiting) .map canvas"
 _PAUSE = 5.0
 # Bokeh forgets an abandoned session after 15 s and looks every 17 s
@@ -55,24 +55,14 @@ class Served:
 @contextmanager
 def served(folder: Path, *arguments: str) -> Iterator[Served]:
     """Run `sslpdl app` on a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "sslpdl", "app", "--port", str(port), *arguments]
     environ = os.environ | {"SSLPDL_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
     start = time.perf_counter()
     with (folder / f"server-{port}.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log)
     try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 60:
-                    raise RuntimeError(f"the server did not start: {Path(log.name).read_text()}") from None
-                time.sleep(0.005)
-        listening = time.perf_counter() - start
+        listening = until_listening(process, port, start, lambda: Path(log.name).read_text())
         url = f"http://localhost:{port}/"
         urllib.request.urlopen(f"{url}favicon.ico", timeout=60).close()
         yield Served(url, process.pid, listening, time.perf_counter() - start)

@@ -16,7 +16,19 @@ __all__ = [
 
 
 class SslpdlError(Exception):
-    """Base of every error that SSLPDL raises on purpose; the command line prints it and exits with status 2."""
+    """Base of every error that SSLPDL raises on purpose; the command line prints it and exits with status 2.
+
+    Parameters
+    ----------
+    message : str
+        The sentence.
+    kind : str, optional
+        Short name of what has happened, by which the page knows it in another language.
+    """
+
+    def __init__(self, message: str = "", *, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class GridError(SslpdlError):

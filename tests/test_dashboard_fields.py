@@ -117,6 +117,7 @@ def test_bad_questions_get_one_sentence(session: Any, message: dict[str, Any]) -
     assert reply["id"] == 7
     assert reply["problem"].startswith("the archive holds no")
     assert "\n" not in reply["problem"]
+    assert reply["problem_kind"] == ""
 
 
 def test_another_run_comes_as_frames(session: Any) -> None:

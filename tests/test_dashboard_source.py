@@ -116,6 +116,7 @@ def test_one_lead_time_can_go_ahead(archive: xr.Dataset) -> None:
     _, wait = collect(source, "2022-08-08T12:00")
     (frames,) = wait(1)
     assert (frames.meta["status"], frames.meta["problem"]) == ("failed", "there is none.")
+    assert frames.meta["problem_kind"] == "no_model"
     ahead = frames.message(1)["blocks"]
     assert ahead[0] == b""
     assert ahead[1] is frames.blocks[1], "not a copy"
@@ -129,6 +130,7 @@ def test_a_failed_computation_is_said_and_tried_again(archive: xr.Dataset) -> No
     for attempt in (1, 2):
         _, wait = collect(source, "2022-08-08T12:00")
         assert wait(2)[1].meta["problem"] == "the model needs t_2m."
+        assert wait(2)[1].meta["problem_kind"] == "failed"
         assert later.computed == attempt
 
 

@@ -99,7 +99,7 @@ def preload(settings: Settings) -> Stored | None:
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
-        raise VerifyError(f"there are no verification counts at {path}; {HOW_TO}.") from error
+        raise VerifyError(f"there are no verification counts at {path}; {HOW_TO}.", kind="no_counts") from error
     with _opening:
         return read_stored(path, kind, settings.model.name, changed)
 
@@ -184,6 +184,7 @@ class ArchiveCounts:
     _parts: dict[int, xr.Dataset | None] = field(default_factory=dict)
     _stored: Stored | None = None
     _problem: str = ""
+    _kind: str = ""
     _running: bool = False
     _look_again: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -201,21 +202,21 @@ class ArchiveCounts:
                 self._running = True
                 _worker().submit(self._work)
             if self._stored is None and not self._running:
-                raise VerifyError(self._problem)
+                raise VerifyError(self._problem, kind=self._kind)
             return self._stored
 
     def _work(self) -> None:
-        stored, problem, started = None, "", time.monotonic()
+        stored, problem, kind, started = None, "", "", time.monotonic()
         try:
             stored = self._count()
             if stored is None and self._stored is None:
                 reason = "no run with QPE has its probabilities at hand yet, so nothing can be verified"
-                problem = f"{reason}; open a run that has QPE, or {HOW_TO}."
+                problem, kind = f"{reason}; open a run that has QPE, or {HOW_TO}.", "nothing_to_verify"
         except (SslpdlError, OSError, ValueError, MemoryError) as error:
             log.exception("The archive cannot be verified.")
             problem = str(error)
         with self._lock:
-            self._stored, self._problem = stored or self._stored, problem
+            self._stored, self._problem, self._kind = stored or self._stored, problem, kind
             now = time.monotonic()
             pause = _LOOK_AGAIN if self._stored else _LOOK_SOON
             self._running, self._look_again = False, now + max(pause, 20 * (now - started))

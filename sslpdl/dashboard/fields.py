@@ -14,7 +14,7 @@ from sslpdl.channels import CHANNELS
 from sslpdl.dashboard.frames import RAIN_EDGES, Frames
 from sslpdl.dashboard.packing import PROBABILITY_CODE, RAIN_CODE, Code, pool, split_bytes
 from sslpdl.errors import ArchiveError
-from sslpdl.plots.field_palettes import CHANGE, DIFFERENCE, FIELD_PALETTES, RAIN_CLASSES
+from sslpdl.plots.field_palettes import CHANGE, DIFFERENCE, DISAGREEMENT, FIELD_PALETTES, RAIN_CLASSES
 from sslpdl.plots.palettes import Palette
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sslpdl.dashboard.page import Session
     from sslpdl.dashboard.source import Source
 
-__all__ = ["WINDOWS", "chain", "describe", "field", "for_forecasters", "run"]
+__all__ = ["WINDOWS", "chain", "describe", "field", "for_forecasters", "input_palette", "names", "planes", "run"]
 
 WINDOWS = (3, 6, 12, 24)
 """Windows of accumulated rain, hours."""
@@ -38,7 +38,7 @@ def describe(source: Source) -> dict[str, Any]:
     inputs = {}
     for name in channels:
         if name in CHANNELS and not CHANNELS[name].is_rain:
-            palette, code = _palette(name), _code(name)
+            palette, code = input_palette(name), _code(name)
             inputs[name] = {
                 "palette": palette.to_dict() | {"codes": code.edges(palette.edges)},
                 "code": {"unit": code.unit, "offset": code.offset, "missing": code.missing, "dtype": code.dtype},
@@ -54,6 +54,7 @@ def describe(source: Source) -> dict[str, Any]:
         "difference_palette": signed(DIFFERENCE, RAIN_CODE.unit, 32768),
         "change_palette": signed(CHANGE, PROBABILITY_CODE.unit, 32768),
         "class_colours": list(RAIN_CLASSES),
+        "disagreement_colours": list(DISAGREEMENT.hex[: DISAGREEMENT.bad_index]),
     }
 
 
@@ -80,7 +81,7 @@ def field(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     """
     source = session.source
     index, name = _run_index(source, message), message.get("name")
-    if not isinstance(name, str) or name not in _names(source):
+    if not isinstance(name, str) or name not in names(source):
         raise ArchiveError(f"the archive holds no field {str(name)[:40]!r} that could be shown.")
     return {"blocks": list(_packed(source, index, name))}
 
@@ -106,7 +107,7 @@ def run(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     source.request(init_time, arrived)
     ready.wait(_SECONDS_FOR_A_RUN)
     if not found:
-        raise ArchiveError(f"the run {init_time} is still being read; choose it again in a moment.")
+        raise ArchiveError(f"the run {init_time} is still being read; choose it again in a moment.", kind="reading")
     return found[-1].message()
 
 
@@ -154,7 +155,8 @@ def chain(end: float, hours: float, windows: Mapping[float, float]) -> list[floa
     return ends if time == end - hours else None
 
 
-def _palette(name: str) -> Palette:
+def input_palette(name: str) -> Palette:
+    """Return the palette of an input of the model, in the units of `for_forecasters`."""
     if name in FIELD_PALETTES:
         return FIELD_PALETTES[name]
     return FIELD_PALETTES["rh" if name.startswith("rh_") else "wind"]
@@ -167,11 +169,12 @@ def _code(name: str) -> Code:
     return Code(CHANNELS[name].step, "uint16", offset)
 
 
-def _names(source: Source) -> set[str]:
+def names(source: Source) -> set[str]:
+    """Return what `field` and `planes` know by name: inputs, and accumulations such as ``"nwp:6"``."""
     held = {str(name) for name in source.archive["channel"].values}
-    names = {name for name in held if name in CHANNELS and not CHANNELS[name].is_rain}
+    inputs = {name for name in held if name in CHANNELS and not CHANNELS[name].is_rain}
     kinds = (["nwp"] if "rain" in held else []) + (["qpe"] if "qpe" in source.archive else [])
-    return names | {f"{kind}:{hours}" for kind in kinds for hours in WINDOWS}
+    return inputs | {f"{kind}:{hours}" for kind in kinds for hours in WINDOWS}
 
 
 def _run_index(source: Source, message: dict[str, Any]) -> int:
@@ -184,18 +187,33 @@ def _run_index(source: Source, message: dict[str, Any]) -> int:
 @lru_cache(maxsize=48)
 def _packed(source: Source, index: int, name: str) -> tuple[bytes, ...]:
     """Return one stream per lead time; those of a process are shared by all its sessions."""
+    code, edges = (RAIN_CODE, RAIN_EDGES) if ":" in name else (_code(name), input_palette(name).edges)
+    found = planes(source, index, name)
+    return tuple(b"" if plane is None else _stream(plane, code, edges, source.pooling) for plane in found)
+
+
+def planes(source: Source, index: int, name: str) -> list[NDArray[np.float64] | None]:
+    """Return a field at all lead times of a run, in full precision and in the units of `for_forecasters`.
+
+    Parameters
+    ----------
+    source : Source
+        Where from.
+    index : int
+        Position of the run.
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    list of ndarray (y, x) or None
+        NaN where missing; None where there is no field at all.
+    """
     if ":" in name:
         kind, _, hours = name.partition(":")
-        planes = (_nwp_sums if kind == "nwp" else _qpe_sums)(source, index, int(hours))
-        return tuple(
-            b"" if plane is None else _stream(plane, RAIN_CODE, RAIN_EDGES, source.pooling) for plane in planes
-        )
+        return (_nwp_sums if kind == "nwp" else _qpe_sums)(source, index, int(hours))
     values = source.archive["fields"].isel(init_time=index).sel(channel=name).values
-    code, edges = _code(name), _palette(name).edges
-    return tuple(
-        _stream(for_forecasters(name, plane), code, edges, source.pooling) if np.isfinite(plane).any() else b""
-        for plane in values
-    )
+    return [for_forecasters(name, plane) if np.isfinite(plane).any() else None for plane in values]
 
 
 def _stream(plane: NDArray[Any], code: Code, edges: Any, pooling: int) -> bytes:

@@ -34,7 +34,7 @@ class Frames:
     ----------
     meta : dict
         Run, windows, what is there, and the state of the probabilities (``ready``, ``computing``,
-        ``failed`` with a problem, or ``unreadable``); plain lists and strings.
+        ``failed`` with a problem and its kind, or ``unreadable``); plain lists and strings.
     blocks : tuple of bytes
         One zlib stream per lead time (see `pack_lead`).
     """
@@ -63,6 +63,7 @@ def pack_run(
     pooling: int = 1,
     status: str = "ready",
     problem: str = "",
+    kind: str = "",
 ) -> Frames:
     """Pack a run.
 
@@ -78,7 +79,7 @@ def pack_run(
         Its exceedance probabilities by lead time, where there are any yet.
     pooling : int
         See `pool`.
-    status, problem : str
+    status, problem, kind : str
         State of the probabilities, see `Frames`.
 
     Raises
@@ -116,6 +117,7 @@ def pack_run(
         "rain_window": [float(window) if np.isfinite(window) else None for window in windows],
         "status": status,
         "problem": problem,
+        "problem_kind": kind or ("failed" if problem else ""),
     }
     return Frames(meta, blocks)
 
@@ -130,6 +132,7 @@ def unreadable(init_time: str, leads: int, problem: str) -> Frames:
         "rain_window": [1.0] * leads,
         "status": "unreadable",
         "problem": problem,
+        "problem_kind": "unreadable",
     }
     return Frames(meta, (b"",) * leads)
 

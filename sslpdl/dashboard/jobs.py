@@ -74,6 +74,7 @@ class Job:
             "minutes_a_run": round(1 / rate / 60, 2) if rate else None,
             "seconds_left": round((self.total - self.done) / rate) if going else None,
             "problem": self.problem,
+            "problem_kind": "failed" if self.problem else "",
         }
 
 
@@ -107,9 +108,10 @@ class Worker:
         with self._change:
             open_jobs = [job for job in self._jobs if job.state in _OPEN]
             if any(job.source is source for job in open_jobs):
-                raise ForecastError("these runs are being forecast already.")
+                raise ForecastError("these runs are being forecast already.", kind="forecast_already")
             if sum(job.state == "waiting" for job in open_jobs) >= _MOST_WAITING:
-                raise ForecastError(f"{_MOST_WAITING} jobs are waiting already; try again when one of them is done.")
+                sentence = f"{_MOST_WAITING} jobs are waiting already; try again when one of them is done."
+                raise ForecastError(sentence, kind="busy")
             job = Job(next(self._numbers), source, len(source.init_times))
             ended = [one for one in self._jobs if one.state not in _OPEN][-_KEPT:]
             self._jobs = [*ended, *open_jobs, job]

@@ -80,7 +80,7 @@ class NoForecast:
 
     def stored(self, init_time: np.datetime64, fields: NDArray[np.float32]) -> Planes:
         """Raise the reason."""
-        raise ForecastError(self.reason)
+        raise ForecastError(self.reason, kind="no_model")
 
     def compute(self, init_time: np.datetime64, fields: NDArray[np.float32]) -> Planes:
         """Raise the reason."""
@@ -120,7 +120,8 @@ class StoredForecast:
         if not held.size:
             time = np.datetime_as_string(init_time, unit="m").replace("T", " ")
             raise ForecastError(
-                f"the stored forecast holds no run of {time} UTC; forecast it, or show it with a model."
+                f"the stored forecast holds no run of {time} UTC; forecast it, or show it with a model.",
+                kind="no_forecast",
             )
         run = self.forecast[EXCEEDANCE].isel(init_time=int(held[0])).values
         leads = [int(lead) for lead in self.forecast["lead_time"].values]

@@ -1,8 +1,8 @@
 """Questions that the browser asks a session, and who answers them.
 
 A message is a dict with ``kind``, ``id`` and whatever the kind needs; the answer carries the same ``id`` and either
-``answer`` or ``problem``, a sentence for the reader.  What comes from a browser is not to be trusted: a function that
-answers checks what it uses.
+``answer`` or ``problem``, a sentence for the reader, with its kind, by which the page knows it in another language.
+What comes from a browser is not to be trusted: a function that answers checks what it uses.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def answer(session: Session, message: dict[str, Any]) -> dict[str, Any] | None:
         function = getattr(import_module(f"sslpdl.dashboard.{module}"), name)
         return {"id": number, "answer": function(session, message)}
     except SslpdlError as error:
-        return {"id": number, "problem": str(error)}
+        return {"id": number, "problem": str(error), "problem_kind": error.kind}
     except Exception:
         log.exception("The question %r could not be answered.", kind)
-        return {"id": number, "problem": "this could not be done; the server's log says why."}
+        problem = "this could not be done; the server's log says why."
+        return {"id": number, "problem": problem, "problem_kind": "unexpected"}
 
 
 def submit(session: Session, message: dict[str, Any]) -> None:

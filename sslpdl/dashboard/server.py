@@ -123,11 +123,8 @@ def _sign_in(service: Service) -> dict[str, Any]:
     """Return Panel's options for signing in, with pages that ask nothing of another host."""
     if service.auth == "none":
         return {}
-    options: dict[str, Any] = {
-        "cookie_secret": service.cookie_secret,
-        "login_template": str(_STATIC / "login.html"),
-        "logout_template": str(_STATIC / "logout.html"),
-        "oauth_error_template": str(_STATIC / "refused.html"),
+    options: dict[str, Any] = {"cookie_secret": service.cookie_secret} | {
+        key: str(_STATIC / "sign_in.html") for key in ("login_template", "logout_template", "oauth_error_template")
     }
     if service.auth == "basic":
         return options | {"basic_auth": str(service.users)}

@@ -168,7 +168,7 @@ class Source:
                 return self._pack(init_time, fields, None, status="computing"), False
             return self._pack(init_time, fields, probabilities), True
         except (ForecastError, ModelError) as error:
-            return self._pack(init_time, fields, None, status="failed", problem=str(error)), True
+            return self._pack(init_time, fields, None, status="failed", problem=str(error), kind=error.kind), True
 
     def _compute_latest(self) -> None:
         """Compute the run that was asked for last: somebody is looking at it now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sslpdl.plots.palettes import CLEAR, Palette
 
-__all__ = ["CHANGE", "DIFFERENCE", "FIELD_PALETTES", "RAIN_CLASSES", "ramp"]
+__all__ = ["CHANGE", "DIFFERENCE", "DISAGREEMENT", "FIELD_PALETTES", "RAIN_CLASSES", "rain_classes", "ramp"]
 
 _TEMPERATURE = ("#313695", "#74add1", "#e0f3f8", "#fee090", "#f46d43", "#a50026")
 _HUMIDITY = ("#8c510a", "#dfc27d", "#f5f5f5", "#80cdc1", "#01665e")
@@ -94,3 +94,15 @@ CHANGE = Palette(
 
 RAIN_CLASSES: tuple[str, ...] = (CLEAR, "#a6cee3", "#1f78b4", "#fdbf6f", "#e8601c", "#882255", "#332288", "#111111")
 """One colour for each rain class, from that below the first threshold; the last serves all that follow."""
+
+
+def rain_classes(thresholds: tuple[float, ...]) -> Palette:
+    """Return the palette of the rain classes between thresholds [mm]."""
+    under, *between, over = (RAIN_CLASSES[min(k, len(RAIN_CLASSES) - 1)] for k in range(len(thresholds) + 1))
+    return Palette("classes", "Rain class", "mm", thresholds, tuple(between), over=over, under=under)
+
+
+# kinds 0, 1, 2, 3: neither of the two, both, the NWP only, the probability only
+DISAGREEMENT = Palette(
+    "disagreement", "Disagreement of NWP and probability", "", (1.0, 2.0, 3.0), ("#6b7a88", "#e8601c"), over="#1f78b4"
+)

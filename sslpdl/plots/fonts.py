@@ -16,15 +16,22 @@ _KNOWN = re.compile(
     r"|batang|baekmuk|spoqa|d2coding|kopub|ibm plex sans kr|arial unicode",
     re.IGNORECASE,
 )
+# serifs, handwriting, and letters for programs
+_ORNATE = re.compile(r"serif|myeong|batang|gungsuh|pen|brush|mono|coding", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
 def hangul_font() -> str | None:
     """Return the name of an installed font with Hangul, or None."""
     candidates = [font for font in font_manager.fontManager.ttflist if _KNOWN.search(font.name)]
-    # a regular sans serif first
+    # a regular sans serif first, and among these one with a bold weight for titles
+    bold = {font.name for font in candidates if str(font.weight) in ("700", "bold")}
     candidates.sort(
-        key=lambda font: (str(font.weight) not in ("400", "normal", "regular"), "serif" in font.name.lower())
+        key=lambda font: (
+            str(font.weight) not in ("400", "normal", "regular"),
+            bool(_ORNATE.search(font.name)),
+            font.name not in bold,
+        )
     )
     for font in candidates:
         try:

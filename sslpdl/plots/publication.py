@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 
 # inches
 _LEFT, _RIGHT, _GAP = 0.52, 0.22, 0.24
-_TOP, _LEGEND, _LINE = 1.0, 0.78, 0.15
+_TOP, _LEGEND, _LINE = 1.12, 0.78, 0.15
 _WIDEST, _TALLEST = 3.4, 5.2
 _SLIMMEST, _BROADEST = 0.55, 1.95
 
@@ -43,13 +43,15 @@ class MapPanel:
     Attributes
     ----------
     title, units : str
-        Written above the map.
+        Written above the map, one below the other.
     values : ndarray (y, x) or None
         NaN where missing; None where there is nothing at all.
     palette : Palette
         Its classes.
     notice : str
         Why there is nothing, written over the map.
+    names : tuple of str
+        Of all classes of the palette but the missing one, for a legend without numbers.
     """
 
     title: str
@@ -57,6 +59,7 @@ class MapPanel:
     values: NDArray[Any] | None
     palette: Palette
     notice: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class Sheet:
         shape = (top - bottom) / (right - left)
         width = min(_WIDEST, _TALLEST / shape)
         height = width * shape
+        self._map_size = width, height
         total = _LEFT + _RIGHT + len(panels) * width + (len(panels) - 1) * _GAP
         # a character of DejaVu Sans is on average half as wide as the font is high
         lines = [
@@ -170,12 +174,16 @@ class Sheet:
             class_map(ax, self.grid, values, panel.palette)
             self._drawn += [artist for artist in ax.get_children() if artist not in before]  # image and hatching
             above: dict[str, Any] = {"transform": ax.transAxes, "parse_math": False}
-            self._drawn.append(
-                ax.text(0, 1.016, printable(panel.title), va="bottom", fontsize=10, fontweight="bold", **above)
-            )
-            self._drawn.append(
-                ax.text(1, 1.018, printable(panel.units), va="bottom", ha="right", fontsize=8, color=MUTED, **above)
-            )
+            width, height = self._map_size
+            for text, up, size, weight, colour in (
+                (panel.title, 0.22, 10.5, "bold", INK),
+                (panel.units, 0.07, 8.0, "normal", MUTED),
+            ):
+                line = printable(text)
+                fitting = min(size, 72 * width / max(_length(line), 1))
+                self._drawn.append(
+                    ax.text(0, 1 + up / height, line, fontsize=fitting, fontweight=weight, color=colour, **above)
+                )
             if panel.notice:
                 frame: dict[str, Any] = {
                     "boxstyle": "round,pad=0.5",
@@ -210,7 +218,13 @@ class Sheet:
         new_map(ax, _covering(self.grid, self.box), left=first)
         _veil(ax, self.grid)
         legend = self.figure.add_axes((x / total, (y - _LEGEND + 0.1) / tall, width / total, 0.4 / tall))
-        _legend(legend, panel.palette, width, printable(self.missing))
+        legend.set_axis_off()
+        legend.set_xlim(0, width)
+        legend.set_ylim(-0.26, 0.14)
+        if panel.names:
+            _key(legend, panel.palette, [*map(printable, panel.names)], width, printable(self.missing))
+        else:
+            _legend(legend, panel.palette, width, printable(self.missing))
         return ax
 
 
@@ -247,23 +261,40 @@ def _veil(ax: Axes, grid: Grid) -> None:
         ax.add_patch(edge)
 
 
+def _length(text: str) -> float:
+    """Return about how long a bold text is, in its font size: a Hangul syllable is as wide as it is high."""
+    return sum(1.0 if ord(letter) > 0x1100 else 0.62 for letter in text)
+
+
+_BOX: dict[str, Any] = {"edgecolor": "#8a97a4", "linewidth": 0.4}
+
+
+def _key(ax: Axes, palette: Palette, names: Sequence[str], width: float, missing: str) -> None:
+    """Draw a legend of named classes on axes in inches, in two rows: a box and the name of each."""
+    entries = [*zip(palette.hex, [*names, missing], strict=True)]
+    columns = (len(entries) + 1) // 2
+    for k, (colour, name) in enumerate(entries):
+        x, y = (k % columns) * width / columns + 0.02, -0.2 * (k // columns)
+        shown = colour if len(colour) == 7 else LAND
+        hatch = "////" if colour == palette.bad else ""
+        ax.add_patch(Rectangle((x, y), 0.2, 0.13, facecolor=shown, hatch=hatch, **_BOX))
+        ax.text(x + 0.25, y + 0.06, name, va="center", fontsize=6.8, color=INK, parse_math=False)
+
+
 def _legend(ax: Axes, palette: Palette, width: float, missing: str) -> None:
-    """Turn axes into a horizontal legend: a box for missing values, then one box a class with numbers at its edges."""
+    """Draw a legend on axes in inches: a box for missing values, then one box a class with numbers at its edges."""
     classes = palette.hex[: palette.bad_index]
-    ax.set_axis_off()
-    ax.set_xlim(0, width)
-    ax.set_ylim(-0.26, 0.14)
-    line: dict[str, Any] = {"edgecolor": "#8a97a4", "linewidth": 0.4}
-    ax.add_patch(Rectangle((0.02, 0), 0.3, 0.13, facecolor=palette.bad, hatch="////", **line))
+    ax.add_patch(Rectangle((0.02, 0), 0.3, 0.13, facecolor=palette.bad, hatch="////", **_BOX))
     ax.text(0.17, -0.045, missing, ha="center", va="top", fontsize=5.8, color=MUTED)
     start = 0.46
     step = (width - start - 0.02) / len(classes)
     for k, colour in enumerate(classes):
         shown = colour if len(colour) == 7 else LAND  # a transparent class lets the map show through
-        ax.add_patch(Rectangle((start + k * step, 0), step, 0.13, facecolor=shown, **line))
+        ax.add_patch(Rectangle((start + k * step, 0), step, 0.13, facecolor=shown, **_BOX))
     percent = palette.units == "1"
     labels = [f"{edge * 100:g}" for edge in palette.edges] if percent else palette.labels
-    dense = len(labels) > 14
+    labels = [label.replace("-", "−") for label in labels]
+    dense = max(map(len, labels)) * 4.2 / 72 + 0.04 > step  # a digit of 6.2 points, and room between numbers
     for k, label in enumerate(labels, 1):
         x = start + k * step
         # numbers of many classes stand in two rows, so that they can be read

@@ -86,6 +86,23 @@ def test_downloads_are_opened_again_and_hold_what_is_shown(visit: Callable, case
     assert Image.open(io.BytesIO(content)).n_frames == 3
 
 
+def test_files_hold_what_is_chosen_for_each_map(visit: Callable, case: tuple) -> None:
+    page = visit(f"{VIEW}&panels=nwp:6,,class,difference&region=capital_area")
+    rain = open_archive(case[0])["fields"].sel(init_time=RUN, channel="rain", lead_time=slice(4, 9))
+    name, content = download(page, "region")
+    at, rows = table(content)
+    assert list(at)[-4:-1] == ["NWP rain (mm in 6 h)", "Most likely class (mm in 1 h)", "NWP − QPE (mm in 1 h)"]
+    row, column = (np.array([int(line[at[text]]) for line in rows]) for text in list(at)[4:6])
+    total = [float(line[at["NWP rain (mm in 6 h)"]]) for line in rows]
+    np.testing.assert_allclose(total, rain.astype(float).sum("lead_time").values[row, column], atol=0.0051)
+    name, content = download(page, "png")
+    assert name == "sslpdl_synthetic_20220808T00_+009h_nwp6-p-class-difference_ge5mm_capital_area.png"
+    width, height = Image.open(io.BytesIO(content)).size
+    assert width > 2 * height, "four maps"
+    page.page.locator(".group.content input").uncheck()
+    assert download(page, "png")[0].endswith("_nwp6-p-class_ge5mm_capital_area.png")
+
+
 def test_what_cannot_be_made_is_said_and_a_film_can_be_given_up(visit: Callable) -> None:
     page = visit(f"?init={RUN}&lead=9&drawer=share")
     assert page.page.locator("[data-form=point]").is_disabled(), "no place is chosen"
@@ -193,6 +210,12 @@ def test_the_panel_fits_a_phone_and_speaks_korean(visit: Callable) -> None:
         assert panel["x"] <= box[0] < box[1] <= panel["x"] + panel["width"] + 0.5
     assert page.text("#tab-share") == "공유"
     assert page.text("[data-form=netcdf]") == "NetCDF 내려받기"
+    selects = page.page.locator(".share section:nth-of-type(3) select")
+    selects.nth(0).select_option("9")
+    selects.nth(1).select_option("3")
+    page.page.locator("[data-form=gif]").click()
+    refused = page.page.locator(".share .progress span").filter(has_text="시작 선행시간이 끝 선행시간보다 늦습니다.")
+    refused.wait_for(timeout=PATIENCE)
     name, content = download(page, "point")
     assert name.endswith("seoul.csv")
     assert "초기시각 (UTC)" in table(content)[0]

@@ -88,9 +88,10 @@ def start(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     order = Order.from_message(session.source, message)
     with _lock:
         if session in _jobs:
-            raise SslpdlError("one file is being made for you already; wait for it, or cancel it.")
+            raise SslpdlError("one file is being made for you already; wait for it, or cancel it.", kind="one_file")
         if len(_jobs) >= _IN_LINE:
-            raise SslpdlError("the server is making files for others and many wait already; try again in a minute.")
+            sentence = "the server is making files for others and many wait already; try again in a minute."
+            raise SslpdlError(sentence, kind="busy")
         ahead = max(0, len(_jobs) + 1 - _AT_ONCE)
         job = _jobs[session] = Job(next(_numbers), session, order)
         job.turn = _threads().submit(_work, job)
@@ -129,10 +130,11 @@ def _outcome(job: Job) -> dict[str, Any]:
     except Cancelled:
         return {"state": "cancelled"}
     except SslpdlError as error:
-        return {"state": "failed", "problem": str(error)}
+        return {"state": "failed", "problem": str(error), "problem_kind": error.kind}
     except Exception:
         log.exception("The file %s could not be made.", job.order.name)
-        return {"state": "failed", "problem": "this file could not be made; the server's log says why."}
+        problem = "this file could not be made; the server's log says why."
+        return {"state": "failed", "problem": problem, "problem_kind": "unexpected"}
     kind = _TYPES[job.order.name.rpartition(".")[2]]
     return {"state": "done", "name": job.order.name, "type": kind, "content": content, "note": note}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sslpdl import data
 from sslpdl.dashboard.basemap import basemap
+from sslpdl.dashboard.exports.contents import AT_CHOSEN_THRESHOLD, USUAL, codes
 from sslpdl.dashboard.frames import RAIN_PALETTES
 from sslpdl.errors import ConfigError
 
@@ -27,6 +28,7 @@ SUFFIXES = {"png": "png", "gif": "gif", "netcdf": "nc", "point": "csv", "region"
 
 _RESOLUTIONS = (150, 300)
 _SPEEDS = (1, 2, 4, 8)
+_MOST_MAPS = 4
 _KM_A_DEGREE = 111.195
 
 
@@ -54,6 +56,8 @@ class Order:
         Whether the box was moved by hand and is no preset.
     palette : Palette
         Of rain.
+    panels : tuple of str
+        What the maps show from left to right, see `contents`.
     point : tuple of float or None
         Longitude and latitude of the chosen place.
     language : str
@@ -75,6 +79,7 @@ class Order:
     box: Box
     by_hand: bool
     palette: Palette
+    panels: tuple[str, ...]
     point: tuple[float, float] | None
     language: str
     dpi: int
@@ -91,7 +96,7 @@ class Order:
             What the visitor looks at.
         message : dict
             ``form``, ``init``, ``lead`` [h], and where needed ``first`` and ``last`` [h], ``threshold`` [mm],
-            ``region``, ``window``, ``palette``, ``point``, ``language``, ``dpi``, ``fps``.
+            ``region``, ``window``, ``palette``, ``panels``, ``point``, ``language``, ``dpi``, ``fps``.
 
         Raises
         ------
@@ -121,6 +126,7 @@ class Order:
             box=_window(source, window) if window else box,
             by_hand=bool(window),
             palette=RAIN_PALETTES[names.index(_one_of(message, "palette", names, "palette"))],
+            panels=_panels(source, message.get("panels", USUAL)),
             point=None if point is None else (point[0], point[1]),
             language=_one_of(message, "language", ("en", "ko"), "language"),
             dpi=_one_of(message | {"dpi": message.get("dpi", 150)}, "dpi", _RESOLUTIONS, "resolution"),
@@ -136,7 +142,7 @@ def _one_of(message: dict[str, Any], key: str, choices: Sequence[Any], what: str
     # True is 1 to Python, and a list has no place in a set
     if isinstance(value, str | int | float) and not isinstance(value, bool) and value in choices:
         return choices[list(choices).index(value)]
-    raise ConfigError(f"there is no such {what} here; reload the page and ask again.")
+    raise ConfigError(f"there is no such {what} here; reload the page and ask again.", kind="reload")
 
 
 def _numbers(value: Any, count: int, what: str) -> list[float]:
@@ -158,8 +164,17 @@ def _span(source: Source, message: dict[str, Any], form: str) -> tuple[int, int]
         first = _one_of(message, "first", leads, "lead time")
         last = _one_of(message, "last", leads, "lead time")
     if first > last:
-        raise ConfigError("the first lead time is after the last; choose an earlier one.")
+        raise ConfigError("the first lead time is after the last; choose an earlier one.", kind="first_after_last")
     return leads.index(first), leads.index(last)
+
+
+def _panels(source: Source, asked: Any) -> tuple[str, ...]:
+    """Return what the maps show, each known and no more than there are maps."""
+    known = codes(source)
+    panels = list(asked) if isinstance(asked, list | tuple) else []
+    if not 1 <= len(panels) <= _MOST_MAPS or not all(isinstance(code, str) and code in known for code in panels):
+        raise ConfigError("a map shows what is not there any more; reload the page and ask again.", kind="reload")
+    return tuple(panels)
 
 
 def _window(source: Source, window: Any) -> Box:
@@ -189,7 +204,9 @@ def file_name(source: Source, order: Order) -> str:
     lead = f"+{first:03d}h" if first == last else f"+{first:03d}-{last:03d}h"
     parts = ["sslpdl", "synthetic" if source.describe()["synthetic"] else "", start, lead]
     if order.form in ("png", "gif"):
-        if order.threshold is not None:
+        if order.panels != USUAL:
+            parts.append("-".join(code.replace(":", "") for code in order.panels))
+        if order.threshold is not None and set(order.panels) & set(AT_CHOSEN_THRESHOLD):
             parts.append(f"ge{source.probabilities.thresholds[order.threshold]:g}mm")
         parts.append("view" if order.by_hand else order.region)
     elif order.form == "region":

@@ -1,21 +1,20 @@
-"""The three maps as a picture for a report, and a film of a run, from the frames that the page shows."""
+"""The maps as a picture for a report, and a film of a run, with the contents that the page shows."""
 
 from __future__ import annotations
 
 import io
-import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sslpdl import __version__, data
 from sslpdl.dashboard.basemap import basemap
+from sslpdl.dashboard.exports.contents import Contents, names_its_window
 from sslpdl.dashboard.exports.order import nearest_station
+from sslpdl.dashboard.exports.reading import Shown
 from sslpdl.dashboard.exports.words import WORDS, when
-from sslpdl.dashboard.packing import unpack_lead
-from sslpdl.errors import ConfigError, ForecastError
-from sslpdl.plots.palettes import PROBABILITY
+from sslpdl.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
     from sslpdl.dashboard.exports.jobs import Progress
     from sslpdl.dashboard.exports.order import Order
-    from sslpdl.dashboard.frames import Frames
     from sslpdl.dashboard.source import Source
+    from sslpdl.plots.palettes import Palette
     from sslpdl.plots.publication import MapPanel, Place, Sheet
 
 __all__ = ["film", "picture"]
@@ -32,7 +31,6 @@ __all__ = ["film", "picture"]
 _MOST_PICTURES = 150
 _MOST_BYTES = 20_000_000
 _FILM_DPI = 100
-_PATIENCE = 120.0  # seconds for a run to be read
 _NO_HANGUL = "No font with Hangul is installed on the server, so the words of the picture are English."
 
 
@@ -62,13 +60,14 @@ def film(source: Source, order: Order, progress: Progress) -> tuple[bytes, str]:
         If the run cannot be read.
     """
     if len(order.leads) > _MOST_PICTURES:
-        raise ConfigError(f"a film has at most {_MOST_PICTURES} lead times; choose fewer.")
+        raise ConfigError(f"a film has at most {_MOST_PICTURES} lead times; choose fewer.", kind="too_large")
     author = _Author(source, order)
-    return write_gif(lambda: author.pictures(progress), order.fps), author.remark
+    palettes = [panel.palette for panel in author.panels(order.leads[0])]
+    return write_gif(lambda: author.pictures(progress), order.fps, palettes), author.remark
 
 
-def write_gif(pictures: Callable[[], Iterator[NDArray[np.uint8]]], fps: int) -> bytes:
-    """Return images (rows, columns, 3) as a GIF that begins again at its end and rests on the last.
+def write_gif(pictures: Callable[[], Iterator[NDArray[np.uint8]]], fps: int, palettes: Iterable[Palette]) -> bytes:
+    """Return images (rows, columns, 3) as a GIF that begins again at its end, with all classes in their own colours.
 
     Raises
     ------
@@ -79,7 +78,7 @@ def write_gif(pictures: Callable[[], Iterator[NDArray[np.uint8]]], fps: int) -> 
 
     rest = iter(pictures())
     first = Image.fromarray(next(rest))
-    colours = _colours(first)
+    colours = _colours(first, palettes)
     buffer = _Bounded()
     reduced = (Image.fromarray(image).quantize(palette=colours, dither=Image.Dither.NONE) for image in rest)
     step = 1000 // fps
@@ -94,18 +93,18 @@ class _Bounded(io.BytesIO):
 
     def write(self, content: Any, /) -> int:
         if self.tell() + len(content) > _MOST_BYTES:
-            raise ConfigError(f"the film is larger than {_MOST_BYTES // 10**6} MB; choose fewer lead times.")
+            sentence = f"the film is larger than {_MOST_BYTES // 10**6} MB; choose fewer lead times."
+            raise ConfigError(sentence, kind="too_large")
         return super().write(content)
 
 
-def _colours(image: Image.Image) -> Image.Image:
+def _colours(image: Image.Image, palettes: Iterable[Palette]) -> Image.Image:
     """Return an image that holds the palette of a film: all classes as they are, the rest from its first picture."""
     from PIL import Image
 
-    from sslpdl.dashboard.frames import RAIN_PALETTES
     from sslpdl.plots.maps import LAND, SEA
 
-    hexes = [colour for palette in (*RAIN_PALETTES, PROBABILITY) for colour in palette.hex if len(colour) == 7]
+    hexes = [colour for palette in palettes for colour in palette.hex if len(colour) == 7]
     fixed = list(
         dict.fromkeys(tuple(bytes.fromhex(colour[1:])) for colour in [*hexes, LAND, SEA, "#ffffff", "#ffb020"])
     )
@@ -130,7 +129,8 @@ class _Author:
         self.remark = _NO_HANGUL if order.language == "ko" and hangul_font() is None else ""
         self.language = "en" if self.remark else order.language
         self.words = WORDS[self.language]
-        self.frames = _frames(source, order.init_time)
+        self.shown = Shown(source, order.run)
+        self.contents = Contents(self.shown, order, self.language)
 
     def sheet(self, lead: int) -> Sheet:
         """Return the maps of a lead time."""
@@ -167,46 +167,19 @@ class _Author:
             region = self.words["view"]
         elif self.order.region:
             region = regions[self.order.region]["title_ko" if self.language == "ko" else "title"]
+        # where sums or inputs are among the maps, each says its own window
+        heading = "valid" if any(map(names_its_window, self.order.panels)) else "heading"
         valid = when(start + np.timedelta64(hours, "h"), self.language)
         return {
-            "heading": self.words["heading"].format(window=self.window(lead), valid=valid),
+            "heading": self.words[heading].format(window=self.shown.window(lead), valid=valid),
             "subheading": self.words["run"].format(init=when(start, self.language), lead=hours, region=region),
         }
-
-    def window(self, lead: int) -> float:
-        window = self.frames.meta["rain_window"][lead]
-        return float(self.about["qpe_window"] if window is None else window)
 
     def panels(self, lead: int) -> list[MapPanel]:
         from sslpdl.plots.publication import MapPanel
 
-        meta, words = self.frames.meta, self.words
-        rain, qpe, chances = unpack_lead(
-            self.frames.blocks[lead],
-            self.source.grid.shape,
-            qpe=meta["qpe"][lead],
-            probabilities=meta["probability"][lead],
-        )
-        reached = self.order.threshold
-        chance = None if chances is None or reached is None else chances[reached]
-        amount, observed = (words["amount"].format(window=w) for w in (self.window(lead), self.about["qpe_window"]))
-        asked = ""
-        if reached is not None:
-            thresholds, window = self.about["thresholds"], self.about["probability_window"]
-            asked = words["chance"].format(threshold=thresholds[reached], window=window)
-        why = words["computing" if meta["status"] == "computing" else "no_probability"]
-        palette = self.order.palette
-        return [
-            MapPanel(
-                words["nwp"].format(nwp=self.about["nwp"]),
-                amount,
-                rain,
-                palette,
-                "" if meta["nwp"][lead] else words["no_nwp"],
-            ),
-            MapPanel(words["probability"], asked, chance, PROBABILITY, "" if chance is not None else why),
-            MapPanel(words["qpe"], observed, qpe, palette, "" if qpe is not None else words["no_qpe"]),
-        ]
+        found = [self.contents.of(code, lead) for code in self.order.panels]
+        return [MapPanel(c.title, c.unit, c.values, c.palette, c.notice, c.names) for c in found]
 
     def notes(self) -> list[str]:
         words, about = self.words, self.about
@@ -234,16 +207,3 @@ class _Author:
             found = [place for place in found if near is None or place.name != name(near)]
             found.insert(0, Place(title if near is None else name(near), lon, lat, chosen=True))
         return found
-
-
-def _frames(source: Source, init_time: str) -> Frames:
-    """Return what the page shows of a run; it is at hand unless many others were looked at since."""
-    arrived: queue.SimpleQueue[Frames] = queue.SimpleQueue()
-    source.request(init_time, arrived.put)
-    try:
-        frames = arrived.get(timeout=_PATIENCE)
-    except queue.Empty:
-        raise ForecastError("the run is still being read; ask again when it is shown.") from None
-    if frames.meta["status"] == "unreadable":
-        raise ForecastError(str(frames.meta["problem"]))
-    return frames

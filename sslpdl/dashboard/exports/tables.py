@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl import data
+from sslpdl.dashboard.exports.contents import Content, Contents, beyond_usual
 from sslpdl.dashboard.exports.order import nearest_station
 from sslpdl.dashboard.exports.reading import Run
 from sslpdl.errors import ConfigError
@@ -77,7 +78,7 @@ def series(source: Source, order: Order) -> bytes:
     run = Run(source, order.run)
     found = run.cell(*order.point)
     if found is None:
-        raise ConfigError("this place lies beside the grid; choose another.")
+        raise ConfigError("this place lies beside the grid; choose another.", kind="beside_grid")
     row, column = found
     lon, lat = (float(value) for value in run.grid.lonlat_of(run.grid.x[column], run.grid.y[row]))
     words = _HEADS[order.language]
@@ -85,12 +86,14 @@ def series(source: Source, order: Order) -> bytes:
     place = f"{order.point[1]:.4f}N {order.point[0]:.4f}E"
     if near is not None:
         place = near.name_ko if order.language == "ko" else near.name
+    contents, codes = Contents(run, order, order.language), beyond_usual(order.panels)
     rows = []
     for lead in order.leads:
         amounts = [_amount(plane[row, column]) for plane in (run.rain(lead), run.qpe(lead))]
         chances = [_percent(value) for value in run.probabilities(lead)[:, row, column]]
         where = [place, row, column, f"{lat:.4f}", f"{lon:.4f}"]
-        rows.append([*_times(run, lead), *where, *amounts, *chances, _source(run, words)])
+        others = [_text(content, row, column) for content in (contents.of(code, lead) for code in codes)]
+        rows.append([*_times(run, lead), *where, *amounts, *chances, *others, _source(run, words)])
     keys = ("init", "lead", "utc", "kst", "place", "row", "column", "lat", "lon")
     return _csv([*(words[key] for key in keys), *_value_heads(run, order), words["source"]], rows)
 
@@ -111,19 +114,21 @@ def cells(source: Source, order: Order) -> bytes:
     if order.region:
         inside = data.regions()[order.region].contains(lon, lat)
     if inside.sum() > _MOST_ROWS:
-        raise ConfigError(
-            f"these are {inside.sum():,} cells, more than the {_MOST_ROWS:,} that a spreadsheet bears; choose a region."
-        )
+        count = f"these are {inside.sum():,} cells, more than the {_MOST_ROWS:,} that a spreadsheet bears"
+        raise ConfigError(f"{count}; choose a region.", kind="too_large")
     (lead,) = order.leads
     words = _HEADS[order.language]
     rain, qpe = run.rain(lead), run.qpe(lead)
     chances = run.probabilities(lead)
+    contents = Contents(run, order, order.language)
+    others = [contents.of(code, lead) for code in beyond_usual(order.panels)]
     times, origin = _times(run, lead), _source(run, words)
     rows = (
         [
             *times, row, column, f"{lat[row, column]:.4f}", f"{lon[row, column]:.4f}",
             _amount(rain[row, column]), _amount(qpe[row, column]),
-            *(_percent(value) for value in chances[:, row, column]), origin,
+            *(_percent(value) for value in chances[:, row, column]),
+            *(_text(content, row, column) for content in others), origin,
         ]
         for row, column in np.argwhere(inside).tolist()
     )  # fmt: skip
@@ -138,7 +143,17 @@ def _value_heads(run: Run, order: Order) -> list[str]:
         words["nwp"].format(window=run.window(order.leads[0])),
         words["qpe"].format(window=run.qpe_window),
         *(words["chance"].format(threshold=threshold, window=window) for threshold in run.thresholds),
+        *_other_heads(run, order),
     ]
+
+
+def _other_heads(run: Run, order: Order) -> list[str]:
+    """Return names of what the maps show beside rain and probabilities."""
+    contents = Contents(run, order, order.language)
+    found = [contents.of(code, order.leads[0]) for code in beyond_usual(order.panels)]
+    # which run was the one before differs from row to row
+    titles = [contents.words["before"] if content.code == "before" else content.title for content in found]
+    return [f"{title} ({content.unit})" for title, content in zip(titles, found, strict=True)]
 
 
 def _times(run: Run, lead: int) -> list[Any]:
@@ -156,6 +171,14 @@ def _source(run: Run, words: dict[str, str]) -> str:
 
 def _amount(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.2f}"
+
+
+def _text(content: Content, row: int, column: int) -> str:
+    """Return the value of a cell: a name, per cent, or a number in the content's unit."""
+    value = math.nan if content.values is None else float(content.values[row, column])
+    if content.names:
+        return "" if math.isnan(value) else content.names[int(value)]
+    return _percent(value) if content.percent else _amount(value)
 
 
 def _percent(value: float) -> str:

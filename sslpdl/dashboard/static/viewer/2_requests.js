@@ -33,7 +33,7 @@ class Requests {
     }
     const waiting = this.open.get(message.id);
     this.open.delete(message.id);
-    if (message.problem) waiting?.reject(new Error(message.problem));
+    if (message.problem) waiting?.reject(new Error(problemText(message)));
     else waiting?.resolve(message.answer);
   }
 }

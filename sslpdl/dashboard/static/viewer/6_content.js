@@ -63,7 +63,16 @@ class Contents {
 
   // What the map at a position shows.
   at(position) {
-    return this.of(this.viewer.store.get().panels[position] || USUAL[position]);
+    return this.of(this.codeAt(position));
+  }
+
+  codeAt(position) {
+    return this.viewer.store.get().panels[position] || USUAL[position];
+  }
+
+  // The codes of all maps that can be seen.
+  get shown() {
+    return this.viewer.shown.map((_, position) => this.codeAt(position));
   }
 
   of(code) {
@@ -275,7 +284,7 @@ class Contents {
   disagree() {
     const { probability_code: code, probability_window: hours, thresholds } = this.config;
     const result = new Uint8Array(this.viewer.cells);
-    const palette = categories(["#ffffff00", "#6b7a88", "#e8601c", "#1f78b4"], []);
+    const palette = categories(this.config.fields.disagreement_colours, []);
     const table = this.identity.slice();
     table[code.missing] = palette.bad_index;
     const likely = Math.ceil(LIKELY / code.unit - 1e-6);

@@ -29,7 +29,7 @@ class Library {
       await frames.load(0, () => {});
       // its probabilities are still being computed: another look later
       if (run.status === "computing") setTimeout(() => this.entries.delete(key) && this.arrived(), 5000);
-      return { frames, problem: run.problem };
+      return { frames, problem: problemText(run) };
     });
   }
 

@@ -78,7 +78,7 @@ class PointPanel {
     if (this.point.config.pooling > 1) sentences.push(words.meteogram.blocks(this.point.config.pooling));
     if (gaugeRow) sentences.push(words.meteogram.gaugeAt(distanceText(gauge.distance), ...gaugeRow));
     else if (gauge) sentences.push(words.meteogram.noGauge(GAUGE_REACH));
-    if (meta?.status === "unreadable") return [...sentences, meta.problem];
+    if (meta?.status === "unreadable") return [...sentences, problemText(meta)];
     const waiting = count((slot) => slot.nwp === undefined);
     if (waiting) sentences.push(words.meteogram.arriving(waiting, slots.length));
     for (const [key, name] of [["nwp", nwp], ["qpe", words.qpeTitle]]) {
@@ -87,7 +87,7 @@ class PointPanel {
     }
     const absent = count((slot) => slot.chance === null);
     if (absent && meta?.status === "computing") sentences.push(words.meteogram.beingComputed);
-    else if (absent && (meta?.problem || !thresholds.length)) sentences.push(meta?.problem || words.noProbability);
+    else if (absent && (meta?.problem || !thresholds.length)) sentences.push((meta && problemText(meta)) || words.noProbability);
     else if (absent) sentences.push(words.meteogram.absent(words.meteogram.probabilities, absent, slots.length));
     return sentences;
   }

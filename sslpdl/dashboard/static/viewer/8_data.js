@@ -227,7 +227,7 @@ class Jobs {
     Object.assign(find("progress"), { max: job.total, value: job.done });
     setText(find(".far"), `${words.jobStates[job.state]}: ${words.jobProgress(job.done, job.total, job.leads)}`);
     setText(find(".rate"), job.seconds_left == null ? "" : words.jobRate(job.minutes_a_run, words.duration(job.seconds_left)));
-    setText(find(".problem"), job.problem);
+    setText(find(".problem"), problemText(job));
   }
 }
 

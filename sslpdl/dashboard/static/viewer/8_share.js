@@ -213,6 +213,7 @@ class SharePanel {
         region: state.region,
         window: linked.zoomed ? [left, bottom, right, top] : null,
         palette: state.palette,
+        panels: this.viewer.contents.shown,
         point: this.place(),
         language: this.words.language,
         ...more,
@@ -232,7 +233,7 @@ class SharePanel {
       this.save(message);
       const note = message.note ? ` ${message.note}` : "";
       this.end(this.words.done(message.name, this.words.bytes(message.content.byteLength)) + note);
-    } else this.end(message.problem ?? this.words.cancelled);
+    } else this.end(problemText(message) || this.words.cancelled);
   }
 
   save({ name, type, content }) {

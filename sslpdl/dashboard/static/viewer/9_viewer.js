@@ -220,7 +220,7 @@ class Viewer {
         card.repaint();
       }
       const notice = () => (here ? this.contents.at(MAP_NAMES.indexOf(card.name)).notice() : words.loading);
-      card.tell(unreadable ? this.run.meta.problem : notice());
+      card.tell(unreadable ? problemText(this.run.meta) : notice());
     }
     this.drawPointer();
   }
@@ -236,7 +236,7 @@ class Viewer {
       return words.computing(Math.round((Date.now() - this.computingSince) / 1000));
     }
     this.computingSince = null;
-    return meta.problem || words.noProbability;
+    return problemText(meta) || words.noProbability;
   }
 
   drawTitles(lead) {
