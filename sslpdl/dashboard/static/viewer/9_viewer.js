@@ -92,6 +92,7 @@ class Viewer {
       reset: () => this.linked.fit(),
       zoom: (factor) => this.linked.zoom(factor),
       help: () => this.help.showModal(),
+      closeDrawer: () => this.drawer.close(),
       skip: (event) => {
         event.preventDefault();
         this.main.focus();
