@@ -292,7 +292,7 @@ def test_hostile_addresses_give_the_page_or_a_refusal(plain: Server) -> None:
 
 
 NAMES = ["init", "lead", "threshold", "region", "palette", "language", "theme", "drawer", "panels", "overlays", "view",
-         "point", "hours", "leads", "data", "x", "", "__class__"]  # fmt: skip
+         "point", "hours", "leads", "daytime", "data", "x", "", "__class__"]  # fmt: skip
 PIECES = st.one_of(
     st.text(max_size=40),
     st.sampled_from(["nan", "inf", "-0", "1e999", "2022-08-08T00:00", "%00", "126,37,1", "<b>", "٣", "a,b", ",", "_"]),

@@ -316,3 +316,30 @@ def test_the_real_model_computes_once_and_its_result_is_kept(archive: xr.Dataset
     again = computed.stored(INIT[1], fields)
     assert again is not None
     np.testing.assert_array_equal(again[3], planes[3])
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        ('{"0.1": 0.3, "10": 0.2}', [0.3, 0.2]),
+        ('{"10.0": 2}', [None, 1.0]),
+        ("{}", [None, None]),
+        ("{", [None, None]),
+        ("[1]", [None, None]),
+        ('{"heavy": 0.3}', [None, None]),
+    ],
+)
+def test_the_decision_thresholds_of_a_forecast_are_told(archive: xr.Dataset, stored: str, told: list[Any]) -> None:
+    forecast = xr.Dataset(coords={"threshold": [0.1, 10.0]}, attrs={"decision": stored})
+    assert Source(archive, StoredForecast(forecast)).describe()["decision"] == told
+    assert Source(archive, Later()).describe()["decision"] == [None, None]
+
+
+def test_the_decision_thresholds_of_a_model_are_told(archive: xr.Dataset, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    text = "thresholds: [0.1, 10.0]\nrain_window: 3.0\n"
+    (tmp_path / "m" / "config.yaml").write_text(text + "decision: {'0.1': 0.45, '10': 0.15}\n")
+    computed = ComputedForecast(tmp_path / "a.zarr", tmp_path / "m", tmp_path, metadata_of(archive))
+    assert Source(archive, computed).describe()["decision"] == [0.45, 0.15]
+    (tmp_path / "m" / "config.yaml").write_text(text)
+    assert Source(archive, computed).describe()["decision"] == [None, None]

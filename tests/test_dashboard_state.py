@@ -38,12 +38,13 @@ def test_address_round_trip() -> None:
 def test_what_the_parts_of_the_page_remember_comes_back() -> None:
     query = (
         "language=ko&theme=dark&drawer=point&panels=rain,,class&overlays=barbs,gph_500"
-        "&view=126.978,37.5665,0.8&point=126.978,37.5665&hours=3&leads=6,30&data=august-2022"
+        "&view=126.978,37.5665,0.8&point=126.978,37.5665&hours=3&leads=6,30&daytime=0,6,23&data=august-2022"
     )
     state = State.from_query(query)
     assert state.panels == ["rain", "", "class"]
     assert state.view == [126.978, 37.5665, 0.8]
     assert state.leads == [6, 30]
+    assert state.daytime == [0, 6, 23]
     assert state.to_query() == query
     fitted = state.clamp(init_times=RUNS, lead_times=LEADS)
     assert (fitted.language, fitted.point, fitted.hours) == ("ko", [126.978, 37.5665], 3)
@@ -52,6 +53,12 @@ def test_what_the_parts_of_the_page_remember_comes_back() -> None:
 @pytest.mark.parametrize("text", ["1", "1,2,3,4", "a,b,c", "nan,0,1", "126,91,1", "126,37,0", "", ",,"])
 def test_a_view_that_is_none_is_left_out(text: str) -> None:
     assert State.from_query({"view": text}).view == []
+
+
+@pytest.mark.parametrize("text", ["24", "-1", "1.5", "a", "1,,2", "", "٣", "007", ",".join(map(str, range(24)))])
+def test_hours_of_the_day_that_are_none_or_all_are_no_choice(text: str) -> None:
+    assert State.from_query({"daytime": text}).daytime == []
+    assert State.from_query({"daytime": "18,6,6"}).daytime == [6, 18]
 
 
 @pytest.mark.parametrize("text", ["<b>", "a b", "ü", ",", "A" * 50])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Audience:
         """Let a session go."""
         with self._lock:
             self._sessions = [one for one in self._sessions if one is not session]
+
+    def archives(self) -> list[Path]:
+        """Return the archives that somebody looks at."""
+        with self._lock:
+            return [one.shown.archive for one in self._sessions if not one.gone]
 
     def tell(self, message: dict[str, Any], *, source: Source | None = None) -> None:
         """Send a message to every session, or to those that look at one source."""

@@ -13,14 +13,18 @@ from sslpdl.errors import ConfigError
 __all__ = ["read_config"]
 
 _SECRETS = {"cookie_secret": "SSLPDL_COOKIE_SECRET", "oauth_secret": "SSLPDL_OAUTH_SECRET"}
-_PATHS = ("archive", "forecast", "model", "cache", "counts", "users")
+_PATHS = ("archive", "forecast", "model", "cache", "counts", "users", "upload_folder")
 _KINDS: dict[str, tuple[type, str]] = {
     "port": (int, "a whole number"),
     "proxy": (bool, "true or false"),
     "admin": (bool, "true or false"),
+    "upload": (bool, "true or false"),
     "origins": (list, "a list of HOST:PORT"),
     "folders": (list, "a list of folders"),
     "oauth_extra_params": (dict, "a mapping of names to texts"),
+} | {
+    f"upload_{name}": (int, "a whole number")
+    for name in ("megabytes", "seconds", "memory_megabytes", "kept_megabytes", "kept_days")
 }
 
 

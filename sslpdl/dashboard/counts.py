@@ -5,7 +5,6 @@ They are opened once per process, added up to blocks of days, and shared by all 
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -15,16 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sslpdl.dashboard.probabilities import ComputedForecast, StoredForecast
+from sslpdl.dashboard.probabilities import decision_of
 from sslpdl.dashboard.settings import SAMPLE_MODEL
 from sslpdl.errors import ForecastError, ModelError, SslpdlError, VerifyError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sslpdl.dashboard.probabilities import Probabilities
     from sslpdl.dashboard.settings import Settings
     from sslpdl.dashboard.source import Source
 
@@ -262,7 +258,7 @@ class ArchiveCounts:
             thresholds=source.probabilities.thresholds,
             models=("sslpdl", *raw),
             regions=regions,
-            decision={"sslpdl": _decision(source.probabilities)},
+            decision={"sslpdl": decision_of(source.probabilities)},
             attrs={
                 "title": archive.attrs.get("title", ""),
                 "synthetic": str(archive.attrs.get("synthetic", "false")),
@@ -283,18 +279,6 @@ def _regions(source: Source) -> dict[str, Any]:
     from sslpdl.verify import standard_regions
 
     return standard_regions(source.archive, provinces=True)
-
-
-def _decision(probabilities: Probabilities) -> dict[float, float]:
-    """Return p* by threshold, as stored with the forecast or the model."""
-    table: Any = {}
-    if isinstance(probabilities, StoredForecast):
-        table = json.loads(probabilities.forecast.attrs.get("decision", "{}"))
-    elif isinstance(probabilities, ComputedForecast):
-        import yaml
-
-        table = yaml.safe_load((probabilities.model / "config.yaml").read_text(encoding="utf-8")).get("decision") or {}
-    return {float(threshold): float(np.clip(p, 0, 1)) for threshold, p in table.items()}
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,7 @@ from sslpdl.errors import SslpdlError
 
 if TYPE_CHECKING:
     from sslpdl.dashboard.settings import Settings
+    from sslpdl.dashboard.uploads.batches import Receiver
     from sslpdl.grid import Grid
 
 __all__ = ["configuration", "create"]
@@ -31,13 +32,15 @@ __all__ = ["configuration", "create"]
 log = logging.getLogger(__name__)
 
 
-def create(settings: Settings) -> pn.template.Template:
+def create(settings: Settings, receiver: Receiver | None = None) -> pn.template.Template:
     """Return the page of a session; what a user can put right is said on the page, in one sentence.
 
     Parameters
     ----------
     settings : Settings
         What to show.
+    receiver : Receiver, optional
+        What takes the files of visitors; without it they can send none.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def create(settings: Settings) -> pn.template.Template:
     """
     try:
         source = open_source(choose(settings, State.from_query(_arguments()).data))
-        session = Session(source, settings)
+        session = Session(source, settings, receiver)
     except SslpdlError as error:
         log.error("%s", error)
         return _explain(str(error))
@@ -87,17 +90,19 @@ class Session:
         Of what is shown, another archive of the folders perhaps.
     state : State
         What the address asked for.
+    receiver : Receiver or None
+        What takes the files of the visitor.
     """
 
-    def __init__(self, source: Source, settings: Settings) -> None:
-        self.source, self.settings = source, settings
+    def __init__(self, source: Source, settings: Settings, receiver: Receiver | None = None) -> None:
+        self.source, self.settings, self.receiver = source, settings, receiver
         self._document = pn.state.curdoc
         grid = source.grid
         geography = basemap(grid)
         self.shown = source.files.settings if source.files else settings
         self.state = first_state(source, geography, _arguments(), self.shown.view)
         self.viewer = Viewer(
-            config=configuration(source, grid, geography),
+            config=configuration(source, grid, geography) | {"upload": receiver.describe() if receiver else None},
             start=self._start(),
             sizing_mode="stretch_both",
             **{name: _pane(plot) for name, plot in map_figures(grid, geography).items()},
@@ -123,6 +128,8 @@ class Session:
 
     def _ended(self, _context: Any) -> None:
         AUDIENCE.leave(self)
+        if self.receiver is not None:
+            self.receiver.leave(self)
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message to the browser, from any thread; nothing happens where the visitor has gone."""

@@ -34,6 +34,7 @@ __all__ = [
     "Planes",
     "Probabilities",
     "StoredForecast",
+    "decision_of",
     "end_children",
     "fits",
     "metadata_of",
@@ -267,6 +268,26 @@ def _describe_model(folder: Path) -> tuple[tuple[float, ...], float]:
     if not thresholds:
         raise ModelError(f"the model in {folder} reconstructs fields and forecasts no rain; give a fine-tuned one.")
     return thresholds, window
+
+
+def decision_of(probabilities: Probabilities) -> dict[float, float]:
+    """Return p* by threshold [mm], as stored with the forecast or the model; empty where there is none.
+
+    P >= p* is a yes: of all probabilities that with the best CSI on validation data.
+    """
+    table: Any = {}
+    try:
+        if isinstance(probabilities, StoredForecast):
+            table = json.loads(probabilities.forecast.attrs.get("decision", "{}"))
+        elif isinstance(probabilities, ComputedForecast):
+            import yaml
+
+            table = yaml.safe_load((probabilities.model / "config.yaml").read_text(encoding="utf-8")).get("decision")
+        return {float(threshold): float(np.clip(p, 0, 1)) for threshold, p in (table or {}).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        # the maps are worth showing without it
+        log.warning("The decision thresholds of the %s cannot be read.", probabilities.title)
+        return {}
 
 
 def fits(folder: Path, archive: xr.Dataset) -> bool:

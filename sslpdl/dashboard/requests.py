@@ -33,6 +33,9 @@ ANSWERS: dict[str, str] = {
     "jobs": "jobs:listing",
     "forecast": "jobs:start",
     "cancel": "jobs:cancel",
+    "upload": "uploads.answers:begin",
+    "upload-read": "uploads.answers:read",
+    "upload-cancel": "uploads.answers:cancel",
     "field": "fields:field",
     "run": "fields:run",
 }

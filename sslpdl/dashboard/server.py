@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from sslpdl.dashboard.service import Service, refuse_missing_secret
 from sslpdl.dashboard.settings import Settings, check_paths
+from sslpdl.dashboard.uploads.limits import Limits
 from sslpdl.errors import ConfigError, SslpdlError
 
 if TYPE_CHECKING:
     import panel as pn
     from tornado.ioloop import IOLoop
+
+    from sslpdl.dashboard.uploads.batches import Receiver
 
 __all__ = ["serve"]
 
@@ -69,14 +72,33 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     for noisy in ("bokeh", "tornado.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    settings, limits = _with_uploads(settings, service)
     with _bound(service):
-        server = _server(settings, service)
+        server = _server(settings, service, limits)
     if show:
         server.io_loop.add_callback(server.show, "/")
     _run(server, settings, service)
 
 
-def _server(settings: Settings, service: Service) -> Any:
+def _with_uploads(settings: Settings, service: Service) -> tuple[Settings, Limits | None]:
+    """Return the settings with the folder of uploads among those to choose from, and its limits; None if there is none.
+
+    Where nobody asked for uploads and there is no place for them, the page is shown without them.
+    """
+    if not service.uploading:
+        return settings, None
+    limits = Limits.of(service, settings)
+    try:
+        limits.make()
+    except ConfigError as error:
+        if service.upload:
+            raise
+        log.warning("No files can be uploaded: %s", error)
+        return settings, None
+    return replace(settings, folders=(*settings.folders, limits.folder)), limits
+
+
+def _server(settings: Settings, service: Service, limits: Limits | None) -> Any:
     """Return Panel's server, which has the port but does not answer yet."""
     import panel as pn
     from panel.io.resources import DIST_DIR
@@ -89,8 +111,9 @@ def _server(settings: Settings, service: Service) -> Any:
 
         if service.auth != "none":
             log.info("%s opens the page.", pn.state.user)
-        return create(settings)
+        return create(settings, receiver)
 
+    receiver, routes = _receiver(limits)
     # signed sessions: nobody can join or invent one; processes behind one name share the secret
     key = (service.cookie_secret or secrets.token_hex(32)).encode()
     return pn.serve(
@@ -113,10 +136,22 @@ def _server(settings: Settings, service: Service) -> Any:
             (r"/health", HealthHandler, {"settings": settings}),
             # Bokeh has it at the root only, where no proxy may look
             (r"/(favicon\.ico)", StaticFileHandler, {"path": str(DIST_DIR / "images")}),
+            *routes,
         ],
         transforms=[_transform()],
         **_sign_in(service),
     )
+
+
+def _receiver(limits: Limits | None) -> tuple[Receiver | None, list[tuple[str, type[Any], dict[str, Any]]]]:
+    """Return what takes uploads, and the route on which they come."""
+    if limits is None:
+        return None, []
+    from sslpdl.dashboard.uploads.batches import Receiver
+    from sslpdl.dashboard.uploads.handler import UploadHandler
+
+    receiver = Receiver(limits)
+    return receiver, [(r"/upload", UploadHandler, {"receiver": receiver})]
 
 
 def _sign_in(service: Service) -> dict[str, Any]:

@@ -19,6 +19,10 @@ __all__ = ["Service", "cookie_secret", "refuse_missing_secret"]
 _ORIGIN = re.compile(r"(\[[0-9a-f:]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?", re.ASCII)
 _PREFIX = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", re.ASCII)
 _SHORTEST_SECRET = 32
+_COUNTS = (
+    "port", "upload_megabytes", "upload_seconds", "upload_memory_megabytes", "upload_kept_megabytes",
+    "upload_kept_days",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,15 @@ class Service:
         For OAuth, as Panel wants them.
     oauth_secret, cookie_secret : str
         From the environment only; a cookie secret is needed wherever visitors sign in.
+    upload : bool or None
+        Whether visitors may send files to be read; by default only where this machine alone can connect, see
+        `uploading`.
+    upload_folder : Path or None
+        Private folder of what they have sent; in the cache by default.
+    upload_megabytes, upload_seconds, upload_memory_megabytes : int
+        Largest file; time and memory of the process that reads the files of one upload.
+    upload_kept_megabytes, upload_kept_days : int
+        How much is kept, and how long.
     """
 
     port: int = 5006
@@ -61,6 +74,13 @@ class Service:
     oauth_extra_params: Mapping[str, str] = field(default_factory=dict)
     oauth_secret: str = field(default="", repr=False)
     cookie_secret: str = field(default="", repr=False)
+    upload: bool | None = None
+    upload_folder: Path | None = None
+    upload_megabytes: int = 256
+    upload_seconds: int = 600
+    upload_memory_megabytes: int = 3072
+    upload_kept_megabytes: int = 4096
+    upload_kept_days: int = 7
 
     @classmethod
     def from_environment(
@@ -105,6 +125,14 @@ class Service:
             return self.address == "localhost"
 
     @property
+    def uploading(self) -> bool:
+        """Whether files are taken: as the setting says, else where nobody but this machine's own users can connect."""
+        if self.upload is not None:
+            return self.upload
+        # behind a proxy the page listens on this machine only, but is open to others
+        return self.local and not self.origins and not self.proxy
+
+    @property
     def allowed_origins(self) -> list[str]:
         """``HOST:PORT`` of the pages that may open a WebSocket."""
         names = {"localhost", "127.0.0.1"}
@@ -129,6 +157,11 @@ class Service:
         """
         if not 1 <= self.port <= 65535:
             raise ConfigError(f"port is {self.port}, give a number from 1 to 65535.")
+        for name in _COUNTS[1:]:
+            # the readers themselves take about a gigabyte of address space
+            least = 1500 if name == "upload_memory_megabytes" else 1
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}, give a number from {least} on.")
         if self.prefix and not _PREFIX.fullmatch(self.prefix):
             raise ConfigError(f"prefix is {self.prefix!r}, give a path such as rain or weather/rain.")
         if self._everywhere and not self.origins:
@@ -169,11 +202,11 @@ def refuse_missing_secret(secret: str) -> None:
 
 def _read(variable: str, text: str, name: str) -> Any:
     """Return the value that the text of an environment variable stands for."""
-    if name == "port":
+    if name in _COUNTS:
         if not (text.isascii() and text.isdigit()):
             raise ConfigError(f"{variable} is {text!r}, give a whole number.")
         return int(text)
-    if name in ("proxy", "admin"):
+    if name in ("proxy", "admin", "upload"):
         if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
             raise ConfigError(f"{variable} is {text!r}, give true or false.")
         return text.lower() in ("1", "true", "yes")
@@ -181,7 +214,7 @@ def _read(variable: str, text: str, name: str) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name == "oauth_extra_params":
         return _mapping(variable, text)
-    return Path(text).expanduser() if name == "users" else text
+    return Path(text).expanduser() if name in ("users", "upload_folder") else text
 
 
 def _mapping(where: str, text: str) -> dict[str, str]:

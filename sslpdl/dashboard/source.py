@@ -20,7 +20,7 @@ import numpy as np
 
 from sslpdl.dashboard.frames import Frames, codes, pack_run, unreadable
 from sslpdl.dashboard.opening import Files
-from sslpdl.dashboard.probabilities import Planes, Probabilities, StoredForecast
+from sslpdl.dashboard.probabilities import Planes, Probabilities, StoredForecast, decision_of
 from sslpdl.errors import ArchiveError, ForecastError, ModelError, SslpdlError
 
 if TYPE_CHECKING:
@@ -256,6 +256,7 @@ class Source:
             "qpe_window": float(window) if window is not None else 1.0,
             "model": self.probabilities.title,
             "thresholds": list(self.probabilities.thresholds),
+            "decision": _decision(self.probabilities),
             "probability_window": self.probabilities.window,
             "pooling": self.pooling,
         } | codes()
@@ -317,6 +318,13 @@ def open_source(settings: Settings) -> Source:
                 _open.popitem(last=False)
         _open.move_to_end(settings)
         return _open[settings]
+
+
+def _decision(probabilities: Probabilities) -> list[float | None]:
+    """Return p* at each threshold, None where none is stored."""
+    stored = decision_of(probabilities)
+    near = {f"{threshold:g}": p for threshold, p in stored.items()}
+    return [near.get(f"{threshold:g}") for threshold in probabilities.thresholds]
 
 
 def _close(source: Source) -> None:

@@ -43,6 +43,7 @@ class State(param.Parameterized):
     point = param.List(default=[], item_type=float, doc="The chosen place: degrees east and north.")
     hours = param.Integer(default=None, allow_None=True, bounds=(0, 9999), doc="Window of accumulated rain, hours.")
     leads = param.List(default=[], item_type=int, doc="First and last lead time of the verification, hours.")
+    daytime = param.List(default=[], item_type=int, doc="Hours of the day, UTC, of the verification; empty: all.")
     data = param.String(default="", doc="Name of the archive among those of the folders; empty: the first.")
 
     @classmethod
@@ -76,6 +77,7 @@ class State(param.Parameterized):
             point=_numbers(fields.get("point", ""), (-360, 360), (-90, 90)),
             hours=_integer(fields.get("hours", "")),
             leads=[round(value) for value in _numbers(fields.get("leads", ""), (0, 9999), (0, 9999))],
+            daytime=_hours(fields.get("daytime", "")),
             data=_name(fields.get("data", "")),
         )
 
@@ -96,6 +98,7 @@ class State(param.Parameterized):
             "point": ",".join(f"{value:.10g}" for value in self.point) or None,
             "hours": self.hours,
             "leads": ",".join(map(str, self.leads)) or None,
+            "daytime": ",".join(map(str, self.daytime)) or None,
             "data": self.data or None,
         }
         return urlencode({name: value for name, value in pairs.items() if value is not None}, safe=",")
@@ -201,6 +204,15 @@ def _words(text: str) -> list[str]:
         return []
     words = [word if _WORD.fullmatch(word) else "" for word in text.split(",")[:_MAX_WORDS]]
     return words if any(words) else []
+
+
+def _hours(text: str) -> list[int]:
+    """Return hours of the day in order, each once, or none at all; all of them are no choice."""
+    words = text.split(",")
+    if not all(word.isascii() and word.isdigit() and len(word) <= 2 and int(word) < 24 for word in words):
+        return []
+    hours = sorted({int(word) for word in words})
+    return hours if len(hours) < 24 else []
 
 
 def _numbers(text: str, *bounds: tuple[float, float]) -> list[float]:

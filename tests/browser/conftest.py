@@ -47,7 +47,7 @@ def free_port() -> int:
 class Server:
     """The dashboard in a process of its own."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, service: dict[str, Any] | None = None, **settings: Any) -> None:
         self.port = free_port()
         self.url = f"http://localhost:{self.port}/"
         self.log = folder / f"server-{self.port}.log"
@@ -55,8 +55,9 @@ class Server:
             "cache": str(folder / "cache")
         }
         code = (
-            "from sslpdl.dashboard import Settings, serve;"
-            f"serve(Settings.from_environment({{}}, **{arguments!r}), port={self.port})"
+            "from sslpdl.dashboard import Settings, serve; from sslpdl.dashboard.service import Service;"
+            f"service = Service(**{service or {}!r});"
+            f"serve(Settings.from_environment({{}}, **{arguments!r}), port={self.port}, service=service)"
         )
         started = time.perf_counter()
         with self.log.open("w") as log:

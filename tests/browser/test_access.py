@@ -91,6 +91,47 @@ def test_help_opens_by_key_and_keeps_the_keys_to_itself(visit: Callable) -> None
     assert page.text(".lead") == "+10 h"
 
 
+def test_escape_closes_one_thing_after_the_other_and_the_focus_goes_back(visit: Callable) -> None:
+    page = visit(VIEW)
+    tab = page.page.get_by_role("tab", name="Verification")
+    tab.focus()
+    page.page.keyboard.press("Enter")
+    summary = page.page.locator(".daytime summary")
+    summary.focus()
+    page.page.keyboard.press("Enter")
+    page.page.keyboard.press("Tab")
+    page.page.keyboard.press("Escape")
+    assert page.page.locator(".daytime").get_attribute("open") is None
+    assert focused(page) == "SUMMARY"
+    assert page.page.locator(".drawer").is_visible()
+    page.page.get_by_label("First lead time, hours").focus()
+    page.page.keyboard.press("?")  # belongs to the field
+    assert page.page.locator("dialog.help").is_hidden()
+    page.page.keyboard.press("Escape")
+    assert page.page.locator(".drawer").is_hidden()
+    assert focused(page) == "tab-verification"
+    page.page.keyboard.press("Escape")
+    assert focused(page) == "tab-verification", "nothing is left to close"
+    page.page.keyboard.press("Enter")
+    assert page.page.locator(".drawer").is_visible()
+    page.page.locator(".help-button, [aria-label='Help and keys']").first.click()
+    page.page.keyboard.press("Escape")
+    assert page.page.locator("dialog.help").is_hidden()
+    assert page.page.locator(".drawer").is_visible(), "the dialog first"
+    page.page.locator("[data-map=nwp] .map").focus()
+    page.page.keyboard.press("Escape")
+    assert page.page.locator(".drawer").is_hidden()
+    assert focused(page) == "tab-verification"
+
+
+def focused(page: Visit) -> str:
+    """Return identifier or kind of the element that has the focus."""
+    code = """() => { let e = document.activeElement;
+        while (e.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
+        return e.id || e.tagName; }"""
+    return str(page.page.evaluate(code))
+
+
 def test_skip_link_leads_to_the_maps(visit: Callable) -> None:
     page = visit(VIEW)
     page.page.keyboard.press("Tab")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +108,43 @@ def test_a_fourth_map_shows_the_difference_and_the_address_holds_it(visit: Calla
     i, j = again.pixel_of("extra", x, y)
     off = (screen[j, i] != colours_of(difference, DIFFERENCE)).any(axis=-1) & ~near
     assert off.sum() == 0
+
+
+LOOKS = ("#ffffff", "#6b7a88", "#e8601c", "#1f78b4", "#b9b9b9")  # neither, both, NWP only, SSLPDL only, no data
+
+
+@pytest.mark.parametrize(("stored", "p"), [({"5": 0.15, "10": 0.75}, {5: 0.15, 10: 0.75}), ({"5": 0.15}, {5: 0.15})])
+def test_disagreement_says_yes_from_the_decision_threshold_on(
+    visit: Callable, serve: Callable, case: tuple[Path, Path], tmp_path: Path, stored: dict, p: dict
+) -> None:
+    probabilities = Path(shutil.copytree(case[1], tmp_path / "f.zarr"))
+    metadata = probabilities / "zarr.json"
+    root = json.loads(metadata.read_text())
+    root["attributes"]["decision"] = json.dumps(stored)
+    metadata.write_text(json.dumps(root))
+    server = serve(archive=case[0], forecast=probabilities)
+    page = visit(f"?init={RUN}&lead=9&threshold=5&panels=disagree&language=en", width=2200, height=1400, url=server.url)
+    archive, forecast = open_archive(case[0]), open_forecast(probabilities)
+    nwp = archive.fields.sel(init_time=RUN, lead_time=9, channel="rain").values
+    page.bare()
+    for threshold in (5, 10):
+        decided = p.get(threshold, 0.5)
+        chance = forecast[EXCEEDANCE].sel(init_time=RUN, lead_time=9, threshold=threshold).values
+        kind = np.where(nwp >= threshold, np.where(chance >= decided, 1, 2), np.where(chance >= decided, 3, 0))
+        kind[np.isnan(nwp) | np.isnan(chance)] = 4
+        colours = np.array([[int(look[k : k + 2], 16) for k in (1, 3, 5)] for look in LOOKS])
+        x, y = np.meshgrid(GRID.x, GRID.y)
+        i, j = page.pixel_of("nwp", x, y)
+        # the page has probabilities in half per cents and rain in hundredths of a millimetre
+        clear = (np.abs(chance - decided) > 0.003) & (np.abs(nwp - threshold) > 0.006) | (kind == 4)
+        off = (page.screen()[j, i] != colours[kind]).any(axis=-1) & clear
+        assert off.sum() == 0
+        # the stand-in's chance of a rain as large as the threshold is one half
+        assert set(np.unique(kind[clear])) == {0, 1, 4} | ({3} if decided < 0.5 else {2} if decided > 0.5 else set())
+        why = "the model's decision threshold p*" if threshold in p else "as no p* is stored"
+        assert page.text("[data-map=nwp] .legend p") == f"SSLPDL: P ≥ {100 * decided:g} %, {why}"
+        page.page.keyboard.press("ArrowUp")
+        page.settle()
 
 
 @pytest.mark.parametrize("panels", ["nothing,<b>,x", "p:99", "t_850,,,"])

@@ -42,13 +42,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report
 
 
-def expected(folder: Path, region: str, leads: list[int], threshold: float) -> dict[str, Any]:
+def expected(
+    folder: Path, region: str, leads: list[int], threshold: float, hours: list[int] | None = None
+) -> dict[str, Any]:
     config = {"regions": [{"name": region}]}
     settings = Settings.from_environment({}, counts=folder)
     session: Any = SimpleNamespace(
         source=None, settings=settings, shown=settings, viewer=SimpleNamespace(config=config)
     )
-    return verification(session, {"region": region, "leads": leads, "threshold": threshold})
+    return verification(session, {"region": region, "leads": leads, "threshold": threshold, "hours": hours})
 
 
 def check(page: Any, answer: dict[str, Any]) -> None:
@@ -118,6 +120,41 @@ def test_the_tab_follows_threshold_region_and_lead_times(
     assert [m for m in page.messages if "verification" in m] == [], "a closed tab asks nothing"
 
 
+def test_hours_of_the_day_are_chosen_in_the_readers_zone_and_stay_in_the_address(
+    visit: Callable, serve: Callable, case: tuple[Path, Path], folder: Path
+) -> None:
+    server = serve(archive=case[0], forecast=case[1], counts=folder)
+    page = visit("?lead=7&threshold=1&drawer=verification&leads=3,12&language=en", url=server.url)
+    page.page.wait_for_selector(f"{PANEL} .diagram")
+    check(page, expected(folder, "", [3, 12], 1.0))
+    page.page.locator(f"{PANEL} .daytime summary").click()
+    page.page.get_by_role("button", name="06 UTC", exact=True).click()
+    page.page.wait_for_selector(f"{PANEL} h2:has-text('· 06 UTC')")
+    check(page, expected(folder, "", [3, 12], 1.0, [6]))
+    assert page.text(f"{PANEL} .daytime summary") == "Hours of the day: 06 UTC"
+
+    page.page.get_by_role("button", name="From 12 to 17 UTC").click()
+    page.page.wait_for_selector(f"{PANEL} h2:has-text('· 06, 12–17 UTC')")
+    check(page, expected(folder, "", [3, 12], 1.0, [6, *range(12, 18)]))
+    page.page.wait_for_function(
+        "() => new URLSearchParams(location.search).get('daytime') === '6,12,13,14,15,16,17'", timeout=10_000
+    )
+    again = visit(page.page.url.partition("/?")[2].join(["?", ""]).replace("=en", "=ko"), url=server.url)
+    again.page.wait_for_selector(f"{PANEL} h2:has-text('· 00–02, 15, 21–23 KST')")
+    pressed = again.page.locator(f"{PANEL} .daytime .hours [aria-pressed=true]")
+    assert pressed.evaluate_all("all => all.map(e => e.textContent)") == ["00", "01", "02", "15", "21", "22", "23"]
+
+    page.page.get_by_role("button", name="From 12 to 17 UTC").click()
+    page.page.get_by_role("button", name="01 UTC", exact=True).click()
+    page.page.get_by_role("button", name="06 UTC", exact=True).click()
+    page.page.wait_for_selector(f"{PANEL} h2:has-text('· 01 UTC')")
+    assert "· 0 cells, 0 with" in page.text(f"{PANEL} .sample")
+    assert page.page.locator(f"{PANEL} .diagram").count() == 0
+    page.page.locator(f"{PANEL} .daytime").get_by_role("button", name="All", exact=True).click()
+    page.page.wait_for_selector(f"{PANEL} .diagram")
+    check(page, expected(folder, "", [3, 12], 1.0))
+
+
 def test_without_counts_the_archive_is_counted_and_called_small(visit: Callable) -> None:
     page = visit("?init=2022-08-08T00:00&lead=9&threshold=1&drawer=verification&leads=1,24")
     page.page.wait_for_selector(f"{PANEL} .diagram", timeout=60_000)
@@ -134,7 +171,7 @@ def test_everything_stays_inside_a_narrow_screen(
     page = visit("?lead=7&threshold=10&drawer=verification", url=server.url, width=390, height=844)
     page.page.wait_for_selector(f"{PANEL} .diagram")
     page.page.locator(f"{PANEL} summary").evaluate_all("all => all.forEach(one => one.click())")
-    too_wide = page.page.locator(f"{PANEL} :is(table, svg, p, .range, h2)").evaluate_all(
+    too_wide = page.page.locator(f"{PANEL} :is(table, svg, p, .range, .hours, h2)").evaluate_all(
         "all => all.filter(e => e.getBoundingClientRect().right > innerWidth - 12).map(e => e.className || e.tagName)"
     )
     assert too_wide == []

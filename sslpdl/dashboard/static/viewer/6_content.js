@@ -6,7 +6,7 @@
 
 const USUAL = ["nwp", "p", "qpe", "difference"];
 const MIDDLE = 32768; // the integer of no difference
-const LIKELY = 0.5; // from this probability on, rain counts as forecast
+const LIKELY = 0.5; // from this probability on, rain counts as forecast where no decision threshold is stored
 
 function contentGroups({ thresholds, fields }) {
   const windows = (kind) => fields.windows.map((hours) => `${kind}:${hours}`);
@@ -282,25 +282,26 @@ class Contents {
   }
 
   disagree() {
-    const { probability_code: code, probability_window: hours, thresholds } = this.config;
+    const { probability_code: code, probability_window: hours, thresholds, decision } = this.config;
     const result = new Uint8Array(this.viewer.cells);
     const palette = categories(this.config.fields.disagreement_colours, []);
     const table = this.identity.slice();
     table[code.missing] = palette.bad_index;
-    const likely = Math.ceil(LIKELY / code.unit - 1e-6);
+    const decided = () => decision[this.state.threshold];
     const alike = () => this.window === hours;
     const names = () => words.disagreements(this.config.nwp);
     return {
       palette: () => palette,
       table: () => table,
-      legend: { names },
+      legend: { names, note: () => words.decided(plain(Math.round(1000 * (decided() ?? LIKELY)) / 10), decided() != null) },
       missing: code.missing,
       title: () => words.disagree,
-      unit: () => words.agreeing(plain(thresholds[this.state.threshold]), plain(hours), 100 * LIKELY),
+      unit: () => words.agreeing(plain(thresholds[this.state.threshold]), plain(hours)),
       text: (value) => names()[value],
       plane: () => {
         const chance = this.frame?.probability[this.state.threshold];
         if (!chance || !alike()) return this.frame && null;
+        const likely = Math.ceil((decided() ?? LIKELY) / code.unit - 1e-6);
         const reached = Math.ceil(thresholds[this.state.threshold] / this.rainCode.unit - 1e-6);
         const kind = (rain, p) => (rain >= reached ? (p >= likely ? 1 : 2) : p >= likely ? 3 : 0);
         return combined(this.frame.nwp, this.rainCode.missing, chance, code.missing, kind, result, code.missing);

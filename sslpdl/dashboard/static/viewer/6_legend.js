@@ -1,20 +1,20 @@
 const isClear = (colour) => colour.length === 9 && colour.endsWith("00");
 
 // Classes that have names instead of edges.
-function drawKey(element, palette, names) {
+function drawKey(element, palette, names, note) {
   const entries = [...names, words.noData].map((name, k) => {
     const colour = palette.hex[k];
     const swatch = h("i", { style: `background-color:${colour}`, class: isClear(colour) ? "clear" : k === palette.bad_index ? "nodata" : "" });
     return h("span", {}, swatch, name);
   });
   element.classList.remove("dense", "long");
-  element.replaceChildren(h("div", { class: "names-key" }, entries));
+  element.replaceChildren(h("div", { class: "names-key" }, entries, note ? h("p", {}, note) : null));
 }
 
 // A colour bar: one box per class, a number at each edge, and a swatch for missing data.
 
-function drawLegend(element, palette, { percent = false, names = null } = {}) {
-  if (names) return drawKey(element, palette, names());
+function drawLegend(element, palette, { percent = false, names = null, note = null } = {}) {
+  if (names) return drawKey(element, palette, names(), note?.());
   const edges = palette.edges.map((edge, k) => (percent ? plain(edge * 100) : palette.labels[k]));
   const classes = palette.hex.slice(0, palette.bad_index);
   const boxes = classes.map((colour, k) => {

@@ -12,12 +12,18 @@ class Drawer {
     );
     const onkeydown = (event) => moveChoice(event, this.tabs, { choose: false });
     this.list = h("div", { class: "tabs", role: "tablist", "aria-label": words.views, hidden: !this.parts.length, onkeydown }, this.tabs);
-    const close = () => {
-      this.tabs.find((tab) => tab.getAttribute("aria-selected") === "true")?.focus();
-      store.set({ drawer: "" });
-    };
+    this.store = store;
     this.element = h("aside", { class: "drawer", "aria-label": words.views, hidden: true },
-      iconButton("close", words.closeDrawer, close, { class: "icon close-drawer" }), this.panels);
+      iconButton("close", words.closeDrawer, () => this.close(), { class: "icon close-drawer" }), this.panels);
+  }
+
+  // Closes the open view and gives the focus to the tab that opens it; false if none is open.
+  close() {
+    const open = this.parts.findIndex((part) => part.name === this.store.get().drawer);
+    if (open < 0) return false;
+    this.tabs[open].focus();
+    this.store.set({ drawer: "" });
+    return true;
   }
 
   update({ drawer }) {

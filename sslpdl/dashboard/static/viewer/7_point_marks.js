@@ -44,7 +44,7 @@ class PointMarks {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
     if (event.shiftKey && steps[event.key]) this.point.step(...steps[event.key]);
     else if (event.key === "Enter" && !this.viewer.store.get().point) this.point.chooseMiddle();
-    else if (event.key === "Escape") this.viewer.store.set({ point: null });
+    else if (event.key === "Escape" && this.viewer.store.get().point) this.viewer.store.set({ point: null });
     else return;
     event.preventDefault();
     event.stopPropagation();

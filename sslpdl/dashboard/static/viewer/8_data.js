@@ -240,17 +240,21 @@ feature({
     const news = new RunNews(viewer);
     const catalogue = new Catalogue(viewer);
     const jobs = new Jobs(viewer);
+    const upload = viewer.config.upload ? new UploadPart(viewer, catalogue) : null;
     const isOpen = () => viewer.store.get().drawer === "data";
     viewer.requests.listen("runs", () => isOpen() && catalogue.look());
     return {
-      element: h("div", {}, catalogue.element, jobs.element),
+      element: h("div", {}, catalogue.element, upload?.element, jobs.element),
       draw(state, changed) {
         news.draw(state);
         if (!changed.has("drawer") || !isOpen()) return;
         catalogue.look();
         jobs.look();
       },
-      close: () => news.notice.element.remove(),
+      close: () => {
+        news.notice.element.remove();
+        upload?.close();
+      },
     };
   },
 });

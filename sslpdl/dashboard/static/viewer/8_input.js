@@ -25,6 +25,18 @@ function moveChoice(event, buttons, { choose = true } = {}) {
   next.focus();
 }
 
+// Escape closes one thing at a time: a dialog by itself, an open list of choices, then the view beside the maps.
+function leave(event, actions) {
+  const target = event.composedPath()[0];
+  if (target instanceof Element && target.closest("dialog[open]")) return;
+  const menu = target instanceof Element ? target.closest("details[open]") : null;
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  } else if (!actions.closeDrawer()) return;
+  event.preventDefault();
+}
+
 function listenToKeys(actions) {
   const keys = {
     ArrowLeft: () => actions.step(-1),
@@ -43,6 +55,7 @@ function listenToKeys(actions) {
     "?": () => actions.help(),
   };
   const pressed = (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) leave(event, actions);
     if (event.ctrlKey || event.metaKey || event.altKey || belongsToControl(event)) return;
     const action = keys[event.key];
     if (!action) return;

@@ -10,13 +10,14 @@ class Verification {
     [this.first, this.last] = [edge(word.from), edge(word.to)];
     this.near = h("button", { type: "button", onclick: () => store.set({ leads: null }) }, word.near);
     this.all = h("button", { type: "button", onclick: () => store.set({ leads: this.whole() }) }, word.all);
+    this.daytime = new Daytime(store);
     this.about = h("p", { class: "about" });
     this.status = h("p", { class: "status", role: "status" });
     this.body = h("div", { class: "results" });
     this.element = h("div", { class: "verification-panel" }, this.about,
       h("div", { class: "range", role: "group", "aria-label": word.leads }, h("span", { class: "label" }, word.leads),
         this.first, h("span", {}, word.until), this.last, h("span", {}, word.hours), h("span", { class: "choice" }, this.near, this.all)),
-      this.status, this.body);
+      this.daytime.element, this.status, this.body);
   }
 
   whole() {
@@ -37,11 +38,13 @@ class Verification {
 
   draw(state, changed) {
     if (state.drawer !== "verification" || state.playing) return;
-    if (!["drawer", "playing", "lead", "leads", "threshold", "region"].some((key) => changed.has(key))) return;
+    if (!["drawer", "playing", "lead", "leads", "threshold", "region", "daytime"].some((key) => changed.has(key))) return;
     const range = this.range(state);
     [this.first, this.last].forEach((input, k) => { if (Number(input.value) !== range[k] || !input.value) input.value = range[k]; });
     this.press();
-    this.want({ region: state.region, leads: range, threshold: this.viewer.config.thresholds[state.threshold] ?? null });
+    this.daytime.draw();
+    const threshold = this.viewer.config.thresholds[state.threshold] ?? null;
+    this.want({ region: state.region, leads: range, threshold, hours: state.daytime });
   }
 
   // Which of the two usual ranges is chosen; what "all" is depends on what was counted.
@@ -109,7 +112,7 @@ class Verification {
     setText(this.status, [region.exact ? "" : word.elsewhere(this.preset(region.name)), this.tooSmall(answer)].filter(Boolean).join(" "));
     const rate = sample.base_rate == null ? "–" : verificationPercent(sample.base_rate);
     const head = [
-      h("h2", {}, `${word.heading(plain(answer.threshold), plain(data.window))} · ${word.span(leads[0], leads.at(-1))}`),
+      h("h2", {}, `${word.heading(plain(answer.threshold), plain(data.window))} · ${[word.span(leads[0], leads.at(-1)), this.daytime.text].filter(Boolean).join(" · ")}`),
       h("p", { class: "sample" }, `${title} · ${word.cells(verificationWhole(sample.cells), verificationWhole(sample.events), rate)}`),
     ];
     const open = [...this.body.querySelectorAll("details")].map((one) => one.open);
@@ -142,8 +145,11 @@ class Verification {
 feature({
   name: "verification",
   title: () => words.verification.title,
-  initial: (start) => ({ leads: start.leads?.length === 2 && start.leads[0] <= start.leads[1] ? start.leads : null }),
-  address: { leads: (leads) => (leads ? leads.join(",") : "") },
+  initial: (start) => ({
+    leads: start.leads?.length === 2 && start.leads[0] <= start.leads[1] ? start.leads : null,
+    daytime: start.daytime?.length ? start.daytime : null,
+  }),
+  address: { leads: (leads) => (leads ? leads.join(",") : ""), daytime: (hours) => (hours ? hours.join(",") : "") },
   create(viewer) {
     const part = new Verification(viewer);
     return {

@@ -92,6 +92,7 @@ class Viewer {
       reset: () => this.linked.fit(),
       zoom: (factor) => this.linked.zoom(factor),
       help: () => this.help.showModal(),
+      closeDrawer: () => this.drawer.close(),
       skip: (event) => {
         event.preventDefault();
         this.main.focus();
@@ -171,7 +172,7 @@ class Viewer {
       this.look.apply(state.theme);
       this.header.showTheme(state.theme);
     }
-    if (any("palette", "panels")) this.drawPalette();
+    if (any("palette", "panels", "threshold")) this.drawPalette();
     if (any("init", "lead", "palette", "panels", "threshold")) this.drawMaps();
     if (any("init", "lead")) this.header.update(state, this.config);
     if (any("pointer")) this.drawPointer();
