@@ -141,6 +141,16 @@ def test_learning_curve_keeps_numbers_and_reference():
     assert list(drawn[1]) == [0.9, 0.9]
 
 
+@pytest.mark.parametrize("title", ["step", "8 Aug 2022 12 UTC\n(21 KST)"])
+def test_maps_side_by_side_keep_titles_and_degrees(title):
+    figure = lessons.maps_figure({title + " " * i: np.zeros(KOREA_5KM.shape) for i in range(4)}, grid=KOREA_5KM)
+    figure.canvas.draw()
+    for axis in figure.axes[:-1]:
+        box = axis.get_tightbbox()
+        assert box.y0 >= 0
+        assert box.y1 <= figure.bbox.y1
+
+
 def test_sliders_redraw_the_picture_and_mistakes_are_told(rain):
     pytest.importorskip("ipywidgets")
     box = explore.label_explorer(rain, grid=GRID)

@@ -83,6 +83,7 @@ def _code_cell(cells):
         (lambda cells: _text(cells, "## Things to try", ""), "Things to try"),
         (lambda cells: _text(cells, "**References.**", ""), "References"),
         (lambda cells: _text(cells, "**Exercise.**", ""), "Exercise"),
+        (lambda cells: _text(cells, "**Aim.**", "**Aim.** $\\frac{1}{2}$"), "control character"),
         (lambda cells: [cell.update(source=re.sub("[가-힣]", "x", cell.source)) for cell in cells], "Korean"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl.errors import SslpdlError
-from sslpdl.plots.still import exporting, player, serving, thinned
+from sslpdl.plots.still import exporting, player, serving, thinned, without_foreign_fonts
 from sslpdl.plots.style import png
 
 if TYPE_CHECKING:
@@ -199,13 +199,19 @@ def _ipywidget(control: Control) -> Any:
 def _served(draw: Callable[..., Figure], controls: Mapping[str, Control], alt: str) -> Any:
     import panel as pn
 
+    without_foreign_fonts()
     inputs = {name: _panel_widget(control) for name, control in controls.items()}
+
+    def chosen(name: str) -> Any:
+        control, value = controls[name], inputs[name].value
+        return list(control.options.values())[value] if isinstance(control, Choice) else value
+
     message = pn.pane.Str("")
     picture = pn.pane.PNG(None, alt_text=alt, sizing_mode="scale_width", max_width=1040)
 
     def redraw(*_events: Any) -> None:
         try:
-            picture.object = png(draw(**{name: one.value for name, one in inputs.items()}), dpi=_DPI)
+            picture.object = png(draw(**{name: chosen(name) for name in inputs}), dpi=_DPI)
             message.object = ""
         except SslpdlError as error:
             message.object = str(error)
@@ -220,7 +226,10 @@ def _panel_widget(control: Control) -> Any:
     import panel as pn
 
     if isinstance(control, Choice):
-        return pn.widgets.Select(name=control.label, options=dict(control.options), value=control.value, width=240)
+        # by its place: a value of None would mean that nothing is chosen
+        places = {text: place for place, text in enumerate(control.options)}
+        place = list(control.options.values()).index(control.value)
+        return pn.widgets.Select(name=control.label, options=places, value=place, width=240)
     kind: Any = pn.widgets.IntSlider if isinstance(control.value, int) else pn.widgets.FloatSlider
     return kind(
         name=control.label, value=control.value, start=control.low, end=control.high, step=control.step, width=240

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslpdl.channels import CHANNELS
-from sslpdl.plots.still import embedded, exporting, thinned
+from sslpdl.plots.still import embedded, exporting, serving, thinned, without_foreign_fonts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,6 +55,8 @@ def _load() -> None:
     pn.extension(inline=True)
     import hvplot.xarray  # noqa: F401  (gives xarray its .hvplot)
 
+    if serving():
+        without_foreign_fonts()
     cartopy.config["pre_existing_data_dir"] = str(natural_earth_dir())
     # drawing by WebGL is many times slower where no graphics card helps, and no faster elsewhere at these sizes
     hv.renderer("bokeh").webgl = False

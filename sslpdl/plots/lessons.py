@@ -193,7 +193,10 @@ def maps_figure(maps: Mapping[str, NDArray[np.floating]], *, grid: Grid, palette
     """
     from sslpdl.plots.maps import class_legend, class_map, new_map
 
-    figure = Picture(figsize=(2.5 * len(maps) + 1.0, 4.6))
+    # as high as maps of this width are, and their titles: the layout would cut off what does not fit
+    left, bottom, right, top = grid.bounds
+    lines = 1 + max(title.count("\n") for title in maps)
+    figure = Picture(figsize=(2.5 * len(maps) + 1.0, 2.5 * (top - bottom) / (right - left) + 0.4 + 0.2 * lines))
     *axes, legend = figure.subplots(1, len(maps) + 1, width_ratios=[*[10] * len(maps), 2.4])
     for i, (axis, (title, values)) in enumerate(zip(axes, maps.items(), strict=True)):
         new_map(axis, grid, left=i == 0)

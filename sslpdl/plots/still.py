@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 
-__all__ = ["EXPORT", "embedded", "exporting", "player", "serving", "thinned"]
+__all__ = ["EXPORT", "embedded", "exporting", "player", "serving", "thinned", "without_foreign_fonts"]
 
 EXPORT = "SSLPDL_EXPORT"
 """Environment variable that says that outputs must do without a kernel."""
@@ -62,6 +62,13 @@ def serving() -> bool:
     from bokeh.io import curdoc
 
     return curdoc().session_context is not None
+
+
+def without_foreign_fonts() -> None:
+    """Keep the page that ``panel serve`` makes of a notebook from asking a foreign host for its font."""
+    from panel.template import EditableTemplate
+
+    EditableTemplate._resources["css"].pop("lato", None)
 
 
 def thinned(values: Sequence[Any], start: Any, *, count: int = _STATES) -> list[Any]:

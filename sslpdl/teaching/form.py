@@ -16,6 +16,8 @@ _HEAD = ("**Aim.**", "**You need**", "**Time:**")
 _HANGUL = re.compile("[가-힣]")
 _PATH = re.compile(r"""["'](/|~|[A-Za-z]:\\)""")
 _NETWORK = re.compile(r"https?://|pip install|!pip|%pip")
+# panel serve reads text as a string of Python: \frac would begin with a form feed, and no formula would be drawn
+_ESCAPE = re.compile(r"\\[abfnrtvxuUN0-7]\w*")
 
 
 def problems(notebook: Any, *, number: int, korean: bool = False) -> list[str]:
@@ -77,6 +79,8 @@ def _parts(cells: Sequence[Any], text: str, number: int) -> Iterator[str]:
         "</details>"
     ):
         yield f"under '## Check yourself' there are not at least {QUESTIONS} questions with folded answers."
+    for command in sorted(set(_ESCAPE.findall(text))):
+        yield f"its text has {command}, which panel serve takes for a control character."
     if "## Things to try" not in text:
         yield "it has no section '## Things to try'."
     references = text.partition("**References.**")[2].split("\n\n")[0]

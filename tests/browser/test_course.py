@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,35 +23,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("course")
     shutil.copyfile(ROOT / "notebooks" / NOTEBOOK, folder / NOTEBOOK)
     return folder
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Start a server in a process of its own, without a way to the network, and end it afterwards."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*arguments: str, url: str, folder: Path) -> None:
-        nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-        environment = os.environ | nowhere | {"no_proxy": "127.0.0.1,localhost"} | {
-            f"JUPYTER_{name}_DIR": str(tmp_path / name.lower()) for name in ("CONFIG", "RUNTIME")
-        }  # fmt: skip
-        log = tmp_path / "server.log"
-        with log.open("w") as stream:
-            command = [sys.executable, "-m", *arguments]
-            running.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=stream, stderr=stream))
-        for _ in range(1200):
-            try:
-                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=60).close()
-                return
-            except OSError:
-                assert running[-1].poll() is None, log.read_text()
-                time.sleep(0.1)
-        raise AssertionError(log.read_text())
-
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(30)
 
 
 def _tab(chromium: Any, url: str) -> tuple[Any, list[str]]:
