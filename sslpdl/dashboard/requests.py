@@ -35,6 +35,7 @@ ANSWERS: dict[str, str] = {
     "cancel": "jobs:cancel",
     "field": "fields:field",
     "run": "fields:run",
+    "overlay": "overlays:overlay",
 }
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 
