@@ -127,7 +127,7 @@ def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
     plot.add_glyph(source, image)
     # what is missing is hatched, so that no eye takes it for a class; the browser outlines it
     missing = ColumnDataSource({"xs": [], "ys": []}, name=f"missing-{name}")
-    hatch = {"hatch_pattern": "/", "hatch_color": HATCH, "hatch_scale": 12.0}
+    hatch: dict[str, Any] = {"hatch_pattern": "/", "hatch_color": HATCH, "hatch_scale": 12.0}
     plot.add_glyph(missing, Patches(xs="xs", ys="ys", fill_color=None, line_color=None, **hatch), name="missing")
     # gauges fill single cells, too small to see: the browser puts a mark on each
     points = ColumnDataSource({"x": [], "y": [], "class": []}, name=f"points-{name}")

@@ -299,7 +299,9 @@ def _vectors(source: Source, grid: Grid, init_time: str, name: str) -> dict[str,
     code = FLUX_CODE if name == FLUX else WIND_CODE
     blocks = []
     for fields in planes:
-        east, north = moisture_flux(*fields, pressure=_FLUX_LEVEL) if name == FLUX else fields
+        *humid, east, north = fields
+        if name == FLUX:
+            east, north = moisture_flux(humid[0], humid[1], east, north, _FLUX_LEVEL)
         blocks.append(_pack_vectors(*along_axes(east, north, nodes), code))
     return {
         "blocks": blocks,
