@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from sslpdl.dashboard.page import Session
     from sslpdl.dashboard.source import Source
 
-__all__ = ["WINDOWS", "chain", "describe", "field", "for_forecasters", "input_palette", "names", "planes", "run"]
+__all__ = [
+    "WINDOWS", "chain", "describe", "field", "for_forecasters", "input_palette", "names", "planes", "run", "run_index",
+]  # fmt: skip
 
 WINDOWS = (3, 6, 12, 24)
 """Windows of accumulated rain, hours."""
@@ -80,7 +82,7 @@ def field(session: Session, message: dict[str, Any]) -> dict[str, Any]:
         If there is no such run or field.
     """
     source = session.source
-    index, name = _run_index(source, message), message.get("name")
+    index, name = run_index(source, message), message.get("name")
     if not isinstance(name, str) or name not in names(source):
         raise ArchiveError(f"the archive holds no field {str(name)[:40]!r} that could be shown.")
     return {"blocks": list(_packed(source, index, name))}
@@ -95,7 +97,7 @@ def run(session: Session, message: dict[str, Any]) -> dict[str, Any]:
         If there is no such run.
     """
     source = session.source
-    init_time = source.init_times[_run_index(source, message)]
+    init_time = source.init_times[run_index(source, message)]
     found: list[Frames] = []
     ready = threading.Event()
 
@@ -155,6 +157,20 @@ def chain(end: float, hours: float, windows: Mapping[float, float]) -> list[floa
     return ends if time == end - hours else None
 
 
+def run_index(source: Source, message: dict[str, Any]) -> int:
+    """Return the position of the run that a message names.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no such run.
+    """
+    init_time = message.get("run")
+    if not isinstance(init_time, str) or init_time not in source.init_times:
+        raise ArchiveError(f"the archive holds no run {str(init_time)[:40]!r}.")
+    return source.init_times.index(init_time)
+
+
 def input_palette(name: str) -> Palette:
     """Return the palette of an input of the model, in the units of `for_forecasters`."""
     if name in FIELD_PALETTES:
@@ -175,13 +191,6 @@ def names(source: Source) -> set[str]:
     inputs = {name for name in held if name in CHANNELS and not CHANNELS[name].is_rain}
     kinds = (["nwp"] if "rain" in held else []) + (["qpe"] if "qpe" in source.archive else [])
     return inputs | {f"{kind}:{hours}" for kind in kinds for hours in WINDOWS}
-
-
-def _run_index(source: Source, message: dict[str, Any]) -> int:
-    init_time = message.get("run")
-    if not isinstance(init_time, str) or init_time not in source.init_times:
-        raise ArchiveError(f"the archive holds no run {str(init_time)[:40]!r}.")
-    return source.init_times.index(init_time)
 
 
 @lru_cache(maxsize=48)

@@ -25,7 +25,7 @@ __all__ = ["MAPS", "map_figures"]
 MAPS: dict[str, Palette] = {"nwp": RAIN, "probability": PROBABILITY, "qpe": RAIN, "extra": DIFFERENCE}
 """The maps from left to right, with the palette that each begins with; the last is hidden until it is wanted."""
 
-SEA, LAND, VEIL, INK = "#dfe7ee", "#f6f4ee", "#c3ccd5", "#33475b"
+SEA, LAND, VEIL, INK, HATCH = "#dfe7ee", "#f6f4ee", "#c3ccd5", "#33475b", "#858585"
 
 _LINES: dict[str, dict[str, Any]] = {
     "graticule": {"line_alpha": 0.22, "line_dash": [2, 3]},
@@ -63,7 +63,7 @@ def map_figures(grid: Grid, geography: Basemap) -> dict[str, Plot]:
     -------
     dict of str to Plot
         Each has an image of class indices in a source named ``image-NAME``, all "missing" until the browser fills it
-        in, and a colour mapper named ``colours-NAME``.
+        in, a colour mapper named ``colours-NAME``, and outlines of what is missing in a source named ``missing-NAME``.
     """
     from bokeh.models import ColumnDataSource, Range1d
 
@@ -117,7 +117,7 @@ def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) 
 def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
     from bokeh.core.property.vectorization import Field
     from bokeh.models import ColumnDataSource, LinearColorMapper
-    from bokeh.models.glyphs import Image, Scatter
+    from bokeh.models.glyphs import Image, Patches, Scatter
 
     left, bottom, right, top = grid.bounds
     source = ColumnDataSource({"image": [np.full(grid.shape, palette.bad_index, np.uint8)]}, name=f"image-{name}")
@@ -125,6 +125,10 @@ def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
     mapper = LinearColorMapper(palette=list(palette.hex), low=-0.5, high=palette.size - 0.5, name=f"colours-{name}")
     image = Image(image="image", x=left, y=bottom, dw=right - left, dh=top - bottom, color_mapper=mapper)
     plot.add_glyph(source, image)
+    # what is missing is hatched, so that no eye takes it for a class; the browser outlines it
+    missing = ColumnDataSource({"xs": [], "ys": []}, name=f"missing-{name}")
+    hatch: dict[str, Any] = {"hatch_pattern": "/", "hatch_color": HATCH, "hatch_scale": 12.0}
+    plot.add_glyph(missing, Patches(xs="xs", ys="ys", fill_color=None, line_color=None, **hatch), name="missing")
     # gauges fill single cells, too small to see: the browser puts a mark on each
     points = ColumnDataSource({"x": [], "y": [], "class": []}, name=f"points-{name}")
     colour = Field("class", transform=mapper)

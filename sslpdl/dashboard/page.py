@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
-from sslpdl.dashboard import fields
+from sslpdl.dashboard import fields, overlays
 from sslpdl.dashboard.audience import AUDIENCE
 from sslpdl.dashboard.basemap import Basemap, basemap
 from sslpdl.dashboard.catalogue import choose
@@ -74,6 +74,7 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
         "projection": grid.proj4,
         "known_places": known_places(grid),
         "fields": fields.describe(source),
+        "overlays": overlays.describe(source),
     }
 
 

@@ -38,6 +38,7 @@ ANSWERS: dict[str, str] = {
     "upload-cancel": "uploads.answers:cancel",
     "field": "fields:field",
     "run": "fields:run",
+    "overlay": "overlays:overlay",
 }
 """Function that answers each kind of question, as ``module:function`` below `sslpdl.dashboard`, imported when asked.
 

@@ -4,8 +4,9 @@
 //   title     () => word on its tab; a part without one has no tab
 //   initial   (start, config) => its keys of the store
 //   address   keys of the store that the address remembers: { key: (value, state) => text or "" }, under the key's name
-//   create    (viewer) => { element, draw(state, changed), run(frames), close() }; all but `element` may be missing,
-//             and `element` is for parts with a tab.  `draw` is called for every change of the store.
+//   create    (viewer) => { element, draw(state, changed), run(frames), arrived(), close() }; all but `element` may be
+//             missing, and `element` is for parts with a tab.  `draw` is called for every change of the store, `arrived`
+//             when the library has something new.
 
 const FEATURES = [];
 

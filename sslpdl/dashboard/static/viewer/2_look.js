@@ -36,6 +36,7 @@ const DARK_MAP = { sea: "#101921", land: "#303e4a", veil: "#05090d", ink: "#dce6
 function darkColours(renderer) {
   const { glyph } = renderer;
   const { sea, land, veil, ink, casing } = DARK_MAP;
+  if (renderer.name === "missing") return {};
   if (glyph.type === "Patches") return { fill_color: land };
   if (glyph.type === "Quad") return renderer.name === "veil" ? { fill_color: veil } : { line_color: ink };
   if (glyph.type === "Scatter") return { line_color: sea };

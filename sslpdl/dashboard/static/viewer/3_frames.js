@@ -77,3 +77,39 @@ function classify(plane, table, image, badIndex) {
   if (!plane) image.fill(badIndex);
   else for (let k = 0; k < plane.length; k++) image[k] = table[plane[k]];
 }
+
+// Outlines of the missing cells of an image of classes: rectangles joined with NaN, one for equal runs in rows that
+// follow one another.
+function missingOutlines(classes, bad, { bounds: [left, bottom, right, top], rows, columns }) {
+  const [width, height] = [(right - left) / columns, (top - bottom) / rows];
+  const found = { x: [], y: [] };
+  const close = ({ from, to, since }, row) => {
+    const [west, east, south, north] = [left + from * width, left + to * width, bottom + since * height, bottom + row * height];
+    found.x.push(west, east, east, west, NaN);
+    found.y.push(south, south, north, north, NaN);
+  };
+  let open = new Map();
+  for (let row = 0; row <= rows; row++) {
+    const going = new Map();
+    for (const [from, to] of row < rows ? runsOf(classes, bad, row * columns, columns) : []) {
+      const key = from * (columns + 1) + to;
+      going.set(key, open.get(key) ?? { from, to, since: row });
+      open.delete(key);
+    }
+    for (const run of open.values()) close(run, row);
+    open = going;
+  }
+  return found;
+}
+
+// First column and the column after the last of each run of a value in a row.
+function runsOf(values, wanted, start, columns) {
+  const runs = [];
+  for (let k = 0; k < columns; k++) {
+    if (values[start + k] !== wanted) continue;
+    const from = k;
+    while (k < columns && values[start + k] === wanted) k++;
+    runs.push([from, k]);
+  }
+  return runs;
+}

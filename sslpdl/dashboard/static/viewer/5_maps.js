@@ -9,6 +9,7 @@ class MapCard {
     this.figure = figure;
     this.image = figure.document.get_model_by_name(`image-${name}`);
     this.points = figure.document.get_model_by_name(`points-${name}`);
+    this.missing = figure.document.get_model_by_name(`missing-${name}`);
     this.colours = figure.document.get_model_by_name(`colours-${name}`);
     this.title = h("h2", { id: `title-${name}` });
     this.unit = h("p", { class: "unit" });
@@ -35,6 +36,13 @@ class MapCard {
 
   mark(data) {
     this.points?.setv({ data }, { sync: false });
+  }
+
+  // Outlines of what is missing, joined with NaN; they seldom change with time.
+  hatch({ x, y }) {
+    const { xs: [xs = []], ys: [ys = []] } = this.missing.data;
+    const same = xs.length === x.length && x.every((value, k) => Object.is(value, xs[k]) && Object.is(y[k], ys[k]));
+    if (!same) this.missing.setv({ data: x.length ? { xs: [x], ys: [y] } : { xs: [], ys: [] } }, { sync: false });
   }
 
   setPalette(palette) {

@@ -23,7 +23,7 @@ function drawLegend(element, palette, { percent = false, names = null, note = nu
   });
   const width = 100 / classes.length;
   const numbers = edges.map((edge, k) => h("b", { style: `left:${(k + 1) * width}%`, "data-edge": edge }, edge));
-  const missing = h("div", { class: "missing" }, h("i", { style: `background-color:${palette.hex[palette.bad_index]}` }), h("b", {}, words.noData));
+  const missing = h("div", { class: "missing" }, h("i", { class: "nodata", style: `background-color:${palette.hex[palette.bad_index]}` }), h("b", {}, words.noData));
   const bar = h("div", { class: "bar" }, h("div", { class: "boxes" }, boxes), h("div", { class: "numbers" }, numbers));
   element.classList.toggle("dense", edges.length > 14);
   // long numbers, such as heights: every other one is left out

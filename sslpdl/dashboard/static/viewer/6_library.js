@@ -1,6 +1,6 @@
 // Fields and other runs that a map asks for: fetched once per run and name, all lead times, and kept for a while.
 
-const KEPT = 16;
+const KEPT = 24;
 
 class Library {
   constructor(requests, config) {
@@ -17,6 +17,20 @@ class Library {
       const { blocks } = await this.requests.ask("field", { run: init, name });
       const unpacked = blocks.map(async (block) => (block.byteLength ? sixteenBit(await inflate(block), 0, this.cells) : null));
       return { planes: await Promise.all(unpacked), problem: "" };
+    });
+  }
+
+  // { frames: [...], interval, bold, lattice, code, problem } of an overlay: a frame is the lines of contours, or the two
+  // planes of vectors, null where there is none.
+  overlay(init, name) {
+    return this.fetch(`${init} overlay ${name}`, async () => {
+      const { blocks, ...about } = await this.requests.ask("overlay", { run: init, name });
+      const unpacked = blocks.map(async (block) => {
+        if (!block.byteLength) return null;
+        const bytes = await inflate(block);
+        return about.lattice ? unpackVectors(bytes, about) : unpackLines(bytes, about, this.config.bounds);
+      });
+      return { frames: await Promise.all(unpacked), problem: "", ...about };
     });
   }
 

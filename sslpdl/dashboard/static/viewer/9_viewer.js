@@ -32,7 +32,10 @@ class Viewer {
     this.cards = MAP_NAMES.map((name) => new MapCard(name, maps[name].figure, maps[name].element));
     requests.library ??= new Library(requests, this.config);
     this.library = requests.library;
-    this.library.arrived = () => this.drawMaps();
+    this.library.arrived = () => {
+      this.drawMaps();
+      for (const part of this.parts) part.arrived?.();
+    };
     this.contents = new Contents(this);
     this.actions = this.makeActions();
     this.controls = new Controls(this.store, this.config, this.actions);
@@ -218,6 +221,7 @@ class Viewer {
       if (plane !== undefined || !this.run) {
         classify(plane, table, card.classes, bad);
         card.mark(sparseCells(plane, this.config, card.classes, bad));
+        card.hatch(missingOutlines(card.classes, bad, this.config));
         card.repaint();
       }
       const notice = () => (here ? this.contents.at(MAP_NAMES.indexOf(card.name)).notice() : words.loading);
