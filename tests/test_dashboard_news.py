@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import archives
@@ -14,6 +15,8 @@ from sslpdl import forecast
 from sslpdl.archive import ArchiveWriter, open_archive
 from sslpdl.dashboard import Settings
 from sslpdl.dashboard.audience import Audience
+from sslpdl.dashboard.fields import field
+from sslpdl.dashboard.overlays import overlay
 from sslpdl.dashboard.source import Source, open_source
 from sslpdl.files import write_json_atomic
 
@@ -68,6 +71,18 @@ def test_an_earlier_run_may_come_late(source: Source, tmp_path: Path) -> None:
     assert news is not None
     assert news["init_times"] == ["2022-08-07T12:00", *RUNS[:2]]
     assert source._pack(RUNS[0], archives.fields(0), None).meta == frames.meta, "the same run at another place"
+
+
+def test_what_was_packed_from_less_data_is_not_shown_again(source: Source, tmp_path: Path) -> None:
+    session: Any = SimpleNamespace(source=source)
+    asked = [(field, {"run": RUNS[0], "name": "t_2m"}), (overlay, {"run": RUNS[0], "name": "slp"})]
+    before = [ask(session, message) for ask, message in asked]
+    other = field(session, {"run": RUNS[1], "name": "t_2m"})
+    with ArchiveWriter.append(tmp_path / "a.zarr") as writer:
+        writer.write_run("2022-08-07T12", archives.fields(5))
+    assert source.news() is not None
+    assert [ask(session, message) for ask, message in asked] == before, "though every run has moved by one place"
+    assert field(session, {"run": RUNS[1], "name": "t_2m"}) == other != before[0]
 
 
 def test_more_observed_rain_changes_the_runs_that_it_belongs_to(source: Source, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def field(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     index, name = run_index(source, message), message.get("name")
     if not isinstance(name, str) or name not in names(source):
         raise ArchiveError(f"the archive holds no field {str(name)[:40]!r} that could be shown.")
-    return {"blocks": list(_packed(source, index, name))}
+    return {"blocks": list(_packed(source, source.generation, index, name))}
 
 
 def run(session: Session, message: dict[str, Any]) -> dict[str, Any]:
@@ -194,8 +194,8 @@ def names(source: Source) -> set[str]:
 
 
 @lru_cache(maxsize=48)
-def _packed(source: Source, index: int, name: str) -> tuple[bytes, ...]:
-    """Return one stream per lead time; those of a process are shared by all its sessions."""
+def _packed(source: Source, _generation: int, index: int, name: str) -> tuple[bytes, ...]:
+    """Return one stream per lead time; those of a process are shared by all its sessions, until more data come."""
     code, edges = (RAIN_CODE, RAIN_EDGES) if ":" in name else (_code(name), input_palette(name).edges)
     found = planes(source, index, name)
     return tuple(b"" if plane is None else _stream(plane, code, edges, source.pooling) for plane in found)

@@ -102,7 +102,7 @@ def overlay(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     init_time = source.init_times[run_index(source, message)]
     if not isinstance(name, str) or name == GAUGES or name not in describe(source):
         raise ArchiveError(f"the archive holds no overlay {str(name)[:40]!r}.")
-    return _made(source, init_time, name)
+    return _made(source, source.generation, init_time, name)
 
 
 def specific_humidity(relative_humidity: ArrayLike, temperature: ArrayLike, pressure: float) -> NDArray[np.float64]:
@@ -260,8 +260,8 @@ def _has_gauges(source: Source) -> bool:
 
 
 @lru_cache(maxsize=48)
-def _made(source: Source, init_time: str, name: str) -> dict[str, Any]:
-    """Return the answer to a question; those of a process are shared by all its sessions."""
+def _made(source: Source, _generation: int, init_time: str, name: str) -> dict[str, Any]:
+    """Return the answer to a question; those of a process are shared by all its sessions, until more data come."""
     grid = Grid.from_dataset(source.archive)
     return _contours(source, grid, init_time, name) if name in INTERVALS else _vectors(source, grid, init_time, name)
 

@@ -60,11 +60,18 @@ class Source:
     files : Files, optional
         Where both lie on the disk, for `news`.
 
+    Attributes
+    ----------
+    generation : int
+        Grows when more has been added on the disk, so that what was made from less is not taken from a cache.
+
     Raises
     ------
     ArchiveError
         If the archive holds no runs.
     """
+
+    generation = 0
 
     def __init__(self, archive: xr.Dataset, probabilities: Probabilities, files: Files | None = None) -> None:
         from sslpdl.grid import Grid
@@ -87,6 +94,7 @@ class Source:
     def _take(self, archive: xr.Dataset, probabilities: Probabilities) -> None:
         self.archive = archive
         self.probabilities = probabilities
+        self.generation += 1
         self.times: NDArray[np.datetime64] = archive["init_time"].values.astype("datetime64[ns]")
         self.init_times = [str(np.datetime_as_string(time, unit="m")) for time in self.times]
 
@@ -283,16 +291,20 @@ _FIXED = ("lead_time", "channel", "y", "x")
 
 
 def _content(archive: xr.Dataset, probabilities: Probabilities) -> dict[str, tuple[bool, ...]]:
-    """Return for each run where it has observed rain, and whether a stored forecast holds it."""
+    """Return for each run where it has fields and observed rain, and whether a stored forecast holds it."""
     init = archive["init_time"].values.astype("datetime64[s]")
     observed = archive["valid_time"].values if "valid_time" in archive else np.zeros(0, "datetime64[s]")
     valid = init[:, None] + archive["lead_time"].values.astype("timedelta64[h]")
     found = np.isin(valid, observed.astype("datetime64[s]"))
+    fields = np.zeros((len(init), 0), bool)
+    if "fields_coverage" in archive:
+        fields = archive["fields_coverage"].max("channel").transpose("init_time", "lead_time").values > 0
     held = np.zeros(len(init), bool)
     if isinstance(probabilities, StoredForecast):
         held = np.isin(init, probabilities.forecast["init_time"].values.astype("datetime64[s]"))
     names = [str(np.datetime_as_string(time, unit="m")) for time in init]
-    return {name: (bool(h), *map(bool, row)) for name, h, row in zip(names, held, found, strict=True)}
+    rows = np.concatenate([held[:, None], found, fields], axis=1)
+    return {name: tuple(map(bool, row)) for name, row in zip(names, rows, strict=True)}
 
 
 _opening = threading.Lock()
