@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,14 +37,14 @@ def _tab(chromium: Any, url: str) -> tuple[Any, list[str]]:
 
 
 def _run_all(page: Any) -> None:
-    """Run all cells; again while none has an answer: JupyterLab drops what is asked before the kernel is connected."""
-    answered = page.locator(".jp-InputPrompt", has_text="[1]:")
+    """Run all cells; again while none is busy: JupyterLab drops what is asked before the kernel is connected."""
+    taken = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|1)\]"))
     page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
     for _ in range(20):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
         try:
-            answered.first.wait_for(state="attached", timeout=PATIENCE / 20)
+            taken.first.wait_for(state="attached", timeout=PATIENCE / 20)
             return
         except PlaywrightTimeout:
             continue
