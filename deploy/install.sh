@@ -59,7 +59,7 @@ if [ ! -e "$target/sslpdl.yaml" ]; then
     cat >"$target/sslpdl.yaml" <<SETTINGS
 # What is shown and how; all keys are in current/docs/operation.md. Paths are relative to this file.
 archive: current/data_samples/august-2022.zarr
-model: current/data_samples/models/sslpdl-tiny
+model: current/data_samples/models/sslpdl-small
 view: init=2022-08-08T00:00&lead=12&threshold=1
 cache: cache
 port: 5006

@@ -54,7 +54,7 @@ def test_the_script_is_plain_shell(root: Path) -> None:
 def test_a_bundle_has_all_and_the_sums_agree(packed: Path) -> None:
     for name in ("install.sh", "bundle.env", "README.md", "LICENSE", "app/main.py", "docs/operation.md",
                  "deploy/nginx.conf", "data_samples/august-2022.zarr/zarr.json",
-                 "data_samples/models/sslpdl-tiny/model.safetensors"):  # fmt: skip
+                 "data_samples/models/sslpdl-small/model.safetensors"):  # fmt: skip
         assert (packed / name).is_file(), name
     done = subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=packed, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")

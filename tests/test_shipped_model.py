@@ -1,17 +1,20 @@
-"""The model in data_samples: it beats climatology on twin runs that it has not seen, and random weights do not."""
+"""The models in data_samples: they beat climatology on unseen twin runs, random weights do not; stored scores hold."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sslpdl import models
+from sslpdl import models, verify
 from sslpdl.grid import KOREA_5KM
 from sslpdl.models import SSLPDL
+from sslpdl.models.inspection import CLIMATOLOGY, RECONSTRUCTION, SEEN_MEAN, reconstruction_errors
 from sslpdl.training.splits import refuse_held_out, runs_in
 from sslpdl.twin import VERSION, forecast, truth_rain
 
@@ -21,9 +24,17 @@ RUNS = np.arange("2022-06-04T00", "2022-09-26T00", 108, dtype="datetime64[h]")
 LEADS = (9, 21)
 
 
+PRESETS = {"sslpdl-tiny": "tiny", "sslpdl-small": "small"}
+
+
+@pytest.fixture(scope="module", params=PRESETS)
+def folder(root, request) -> Path:
+    return root / "data_samples" / "models" / request.param
+
+
 @pytest.fixture(scope="module")
-def model(root):
-    return models.load(root / "data_samples" / "models" / "sslpdl-tiny")
+def model(folder):
+    return models.load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +59,11 @@ def climatology(rain):
     return {threshold: (rain >= threshold).sum() / np.isfinite(rain).sum() for threshold in THRESHOLDS}
 
 
-def test_it_is_small_and_says_what_it_was_made_from(root, model):
-    folder: Path = root / "data_samples" / "models" / "sslpdl-tiny"
+def test_it_is_small_and_says_what_it_was_made_from(folder, model):
     assert sum(path.stat().st_size for path in folder.iterdir()) < 20e6
     assert model.provenance["archive"]["synthetic"] == "true"
     assert model.provenance["archive"]["twin_version"] == VERSION
-    assert model.provenance["config"]["model"] == {"preset": "tiny"}
+    assert model.provenance["config"]["model"] == {"preset": PRESETS[folder.name]}
 
 
 def test_the_cases_are_unseen(model):
@@ -92,3 +102,35 @@ def test_the_class_weights_are_undone(model, cases):
         frequency = (rain[known] >= threshold).mean()
         assert 0.5 < model.probabilities(fields)[:, first:].sum(axis=1)[known].mean() / frequency < 2.0
     assert weighted.probabilities(fields)[:, first:].sum(axis=1)[known].mean() > 2.0 * frequency
+
+
+def test_the_sample_case_gives_the_stored_scores(root):
+    # probabilities differ in the sixth digit between processors: cells at a decision threshold change sides
+    script = runpy.run_path(str(root / "docs" / "sample_model.py"))
+    found = script["sample_scores"](models.load(script["TARGET"]))
+    stored = json.loads((script["TARGET"] / "sample_scores.json").read_text())
+    assert (found["cases"], found["cells"]) == (stored["cases"], stored["cells"])
+    for name in (script["NAME"], "raw"):
+        assert found[name].keys() == stored[name].keys()
+        for threshold, scores in stored[name].items():
+            assert found[name][threshold] == pytest.approx(scores, rel=0.005, abs=1e-4), (name, threshold)
+
+
+def test_the_stored_counts_show_what_the_report_says(root):
+    folder = root / "data_samples" / "models" / "sslpdl-small"
+    counts = verify.read_counts(folder / "test_counts.npz")
+    assert set(counts["model"].values.tolist()) == {"sslpdl-small", "raw", "quantile_mapping", "climatology"}
+    assert {str(time)[:4] for time in counts["init_time"].values} == {"2022"}
+    table = verify.scores(
+        counts.isel(region=[0]), groups={"all": counts["lead_time"].values.tolist()}, references=["raw"], replicates=200
+    )
+    csi = table[table["score"] == "csi"].set_index(["model", "threshold"])["value"]
+    for threshold in THRESHOLDS:
+        assert csi["sslpdl-small", threshold] > max(csi["raw", threshold], csi["quantile_mapping", threshold])
+
+
+def test_the_pretrained_model_fills_in_better_than_trivial_predictors(root, cases):
+    trained = models.load(root / "data_samples" / "models" / "pretrained")
+    errors = reconstruction_errors(trained, cases[0][:6])
+    assert (errors[RECONSTRUCTION] < errors[CLIMATOLOGY]).all()
+    assert (errors[RECONSTRUCTION] < errors[SEEN_MEAN]).sum() >= 12, "of sixteen variables"

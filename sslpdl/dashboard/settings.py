@@ -16,7 +16,7 @@ __all__ = ["Settings"]
 _ROOT = Path(__file__).resolve().parents[2]
 _SAMPLES = _ROOT / "data_samples"
 SAMPLE_ARCHIVE = _SAMPLES / "august-2022.zarr"
-SAMPLE_MODEL = _SAMPLES / "models" / "sslpdl-tiny"
+SAMPLE_MODEL = _SAMPLES / "models" / "sslpdl-small"
 SAMPLE_VIEW = "init=2022-08-08T00:00&lead=12&threshold=1"
 
 
