@@ -6,6 +6,7 @@ one stylesheet.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,16 @@ class Viewer(JSComponent):
     extra = Child()
 
     _esm = _joined("viewer")
+    _scripts = hashlib.sha256(_esm.encode()).hexdigest()
     _stylesheets = [_joined("style")]  # noqa: RUF012  (Panel's own declaration)
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]
         self._on_request: list[Any] = []
+
+    def _get_properties(self, doc: Any) -> dict[str, Any]:
+        # the scripts are plain JavaScript: named as a bundle, they are not compiled once more in the browser
+        return super()._get_properties(doc) | {"bundle": self._scripts}
 
     def on_request(self, callback: Any) -> None:
         """Call `callback(message)` for each message of the browser, a dict; see `sslpdl.dashboard.requests`."""
