@@ -27,12 +27,14 @@ MAPS: dict[str, Palette] = {"nwp": RAIN, "probability": PROBABILITY, "qpe": RAIN
 
 SEA, LAND, VEIL, INK, HATCH = "#dfe7ee", "#f6f4ee", "#c3ccd5", "#33475b", "#858585"
 
+FINE = "coastline-fine"
+
 _LINES: dict[str, dict[str, Any]] = {
     "graticule": {"line_alpha": 0.22, "line_dash": [2, 3]},
     "provinces": {"line_alpha": 0.45, "line_width": 0.7},
     "borders": {"line_alpha": 0.9, "line_width": 1.2, "line_dash": [5, 2, 1, 2]},
     "coastline": {"line_width": 1.0},
-    "coastline-fine": {"line_width": 1.2},
+    FINE: {"line_width": 1.2},
 }
 # a light edge on both sides keeps the coast visible on the darkest classes
 _CASING: dict[str, Any] = {"line_color": "#ffffff", "line_alpha": 0.55, "line_width": 3.0}
@@ -68,7 +70,9 @@ def map_figures(grid: Grid, geography: Basemap) -> dict[str, Plot]:
     from bokeh.models import ColumnDataSource, Range1d
 
     left, bottom, right, top = grid.bounds
-    lines = {kind: ColumnDataSource({"x": x, "y": y}) for kind, (x, y) in geography.lines.items()}
+    lines = {kind: ColumnDataSource({"x": x, "y": y}) for kind, (x, y) in geography.lines.items() if kind != FINE}
+    # filled in by the browser where it is seen: indexing it in every map takes a tenth of a second
+    lines[FINE] = ColumnDataSource({"x": [], "y": []}, name="fine-coast")
     shared = _Shared(
         x_range=Range1d(start=left, end=right),
         y_range=Range1d(start=bottom, end=top),
@@ -107,7 +111,7 @@ def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) 
         Quad(left=left, bottom=bottom, right=right, top=top, fill_color=None, line_color=INK, line_alpha=0.45)
     )
     for kind, style in _LINES.items():
-        source, visible = shared.lines[kind], kind != "coastline-fine"
+        source, visible = shared.lines[kind], kind != FINE
         if kind.startswith("coastline"):
             plot.add_glyph(source, Line(x="x", y="y", **_CASING), name=kind, visible=visible, tags=["casing"])
         plot.add_glyph(source, Line(x="x", y="y", line_color=INK, **style), name=kind, visible=visible)

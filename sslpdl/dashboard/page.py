@@ -68,6 +68,7 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
         "regions": geography.regions,
         "places": geography.places,
         "land": list(geography.land),
+        "fine_coast": list(geography.lines["coastline-fine"]),
         "tables": geography.tables,
         "grid": _grid_words(grid),
         "covered": geography.covered,

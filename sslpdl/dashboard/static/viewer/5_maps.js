@@ -61,6 +61,7 @@ class LinkedView {
   constructor(cards, config, geography) {
     this.cards = cards;
     this.geography = geography;
+    this.fineCoast = config.fine_coast;
     this.box = config.bounds;
     this.places = config.places;
     this.margin = 1.03;
@@ -157,6 +158,11 @@ class LinkedView {
     const fine = this.kilometresPerPixel < 1.1;
     if (fine === this.fine) return;
     this.fine = fine;
+    if (fine && this.fineCoast) {
+      const [x, y] = this.fineCoast.map(flat);
+      this.cards[0].figure.document.get_model_by_name("fine-coast").setv({ data: { x, y } }, { sync: false });
+      this.fineCoast = null;
+    }
     for (const { figure } of this.cards)
       for (const renderer of figure.renderers)
         if (renderer.name?.startsWith("coastline"))
