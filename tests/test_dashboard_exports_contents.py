@@ -41,7 +41,7 @@ AROUND = np.s_[ROW - 1 : ROW + 2, COLUMN - 1 : COLUMN + 2]
 class ThreeHours(StandIn):
     channels = ("t_850", "rain")
     rain_window = 3.0
-    decision: ClassVar = dict.fromkeys(THRESHOLDS, 0.5)
+    decision: ClassVar = dict.fromkeys(THRESHOLDS, 0.3)
 
     def probabilities(self, fields: np.ndarray) -> np.ndarray:
         return super().probabilities(fields[:, 1:])
@@ -110,7 +110,7 @@ def expected(source: Source, code: str, lead: int) -> np.ndarray:
         "change": lambda: p[1] - chances(source, 0, lead + 2)[1],
         "difference": lambda: rain[lead] - qpe[lead],
         "disagree": lambda: np.select(
-            [(rain[lead] >= 1) & (p[1] >= 0.5), rain[lead] >= 1, p[1] >= 0.5], [1.0, 2.0, 3.0], 0.0
+            [(rain[lead] >= 1) & (p[1] >= 0.3), rain[lead] >= 1, p[1] >= 0.3], [1.0, 2.0, 3.0], 0.0
         ),
         "t_850": lambda: source.archive["fields"].sel(channel="t_850").values[1, lead] - 273.15,
     }
@@ -215,7 +215,7 @@ def test_titles_units_and_legends_are_those_of_the_chosen_maps(source: Source) -
     assert {"RDAPS rain", "mm in 6 h"} <= set(said)
     assert {"Run Mon 8 Aug 00:00 UTC, +12 h", "P(rain ≥ 1 mm in 3 h), %"} <= set(said)
     assert {"Temperature 850 hPa", "°C", "−20", "28"} <= set(said)
-    assert {"Disagreement", "≥ 1 mm in 3 h, P ≥ 50 %", "neither", "both", "RDAPS only", "SSLPDL only"} <= set(said)
+    assert {"Disagreement", "≥ 1 mm in 3 h, P ≥ 30 %", "neither", "both", "RDAPS only", "SSLPDL only"} <= set(said)
     usual = words_of(pictures._Author(source, order(source, "png")).sheet(1))
     assert "3-h rain to Mon 8 Aug 2022 12:00 UTC (21:00 KST)" in usual
 
@@ -257,6 +257,7 @@ def test_netcdf_holds_the_chosen_contents_by_cf(source: Source, tmp_path: Path) 
         known = ~np.isnan(source.archive["fields"].sel(channel="rain").values[1, 1])
         np.testing.assert_array_equal(kinds.values[0, 0][known], expected(source, "disagree", 1)[known])
         assert np.isnan(kinds.values[0, 0][~known]).all()
+        assert "P ≥ 30 %" in kinds.attrs["comment"], "the decision threshold of the forecast, not a half"
         assert len(kinds.attrs["flag_values"]) == len(kinds.attrs["flag_meanings"].split()) == 4
         assert all(run[name].encoding["grid_mapping"] == "crs" for name in run.data_vars if run[name].ndim > 3)
 
@@ -273,7 +274,7 @@ def test_csv_of_a_region_has_a_column_for_each_chosen_content(source: Source) ->
     lon, lat = KOREA_5KM.lonlat()
     assert head[-5:] == [
         "QPE (mm in 6 h)", "Most likely class (mm in 3 h)", "Previous run (P(rain ≥ 1 mm in 3 h), %)",
-        "Disagreement (≥ 1 mm in 3 h, P ≥ 50 %)", "source",
+        "Disagreement (≥ 1 mm in 3 h, P ≥ 30 %)", "source",
     ]  # fmt: skip
     i, j = (rows[:, head.index(name)].astype(int) for name in ("row (0 = south)", "column (0 = west)"))
     assert len(rows) == ((lon >= 126.0) & (lon <= 127.1) & (lat >= 33.0) & (lat <= 33.7)).sum() > 100

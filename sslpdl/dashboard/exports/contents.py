@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from sslpdl.plots.palettes import Palette
 
 __all__ = [
-    "AT_CHOSEN_THRESHOLD", "LIKELY", "USUAL", "Content", "Contents", "beyond_usual", "codes", "likeliest",
-    "names_its_window",
+    "AT_CHOSEN_THRESHOLD", "USUAL", "Content", "Contents", "beyond_usual", "codes", "likeliest", "names_its_window",
 ]  # fmt: skip
 
 USUAL = ("nwp", "p", "qpe")
@@ -40,9 +39,7 @@ USUAL = ("nwp", "p", "qpe")
 AT_CHOSEN_THRESHOLD = ("p", "before", "change", "disagree")
 """Contents that depend on the threshold that the visitor has chosen."""
 
-LIKELY = 0.5
-"""From this probability on, rain counts as forecast."""
-
+_LIKELY = 0.5  # from this probability on, rain counts as forecast where no decision threshold is stored
 _DIGITS = 6  # 3.01 - 2.01 is 1 and reaches the class that begins there
 
 
@@ -258,13 +255,17 @@ class Contents:
     def _disagree(self, lead: int) -> Content:
         rain, chance = self._rain("nwp", lead), self._chance("p", lead)
         notice = self._alike(lead, self.probability_window, rain, chance)
-        threshold = self.thresholds[self.order.threshold or 0]
+        reached = self.order.threshold or 0
+        decided = self.about["decision"][reached]
+        threshold, likely = self.thresholds[reached], _LIKELY if decided is None else decided
         values = None
         if rain.values is not None and chance.values is not None and not notice:
-            by_rain, by_chance = rain.values >= threshold, chance.values >= LIKELY
+            by_rain = rain.values >= threshold
+            by_chance = np.round(chance.values.astype(float), _DIGITS) >= round(likely, _DIGITS)
             kinds = np.select([by_rain & by_chance, by_rain, by_chance], [1.0, 2.0, 3.0], 0.0)
             values = np.where(np.isnan(rain.values) | np.isnan(chance.values), np.nan, kinds)
-        unit = self.words["agreeing"].format(threshold=threshold, window=self.probability_window, percent=100 * LIKELY)
+        percent = round(100 * likely, 1)
+        unit = self.words["agreeing"].format(threshold=threshold, window=self.probability_window, percent=percent)
         only = [self.words["only"].format(name=name) for name in (self.about["nwp"], "SSLPDL")]
         names = (self.words["neither"], self.words["both"], *only)
         return Content("disagree", self.words["disagree"], unit, DISAGREEMENT, values, notice, names)

@@ -11,7 +11,7 @@ import numpy as np
 
 from sslpdl import __version__
 from sslpdl.channels import CHANNELS
-from sslpdl.dashboard.exports.contents import AT_CHOSEN_THRESHOLD, LIKELY, Content, Contents, beyond_usual
+from sslpdl.dashboard.exports.contents import AT_CHOSEN_THRESHOLD, Content, Contents, beyond_usual
 from sslpdl.dashboard.exports.reading import Run
 from sslpdl.errors import ConfigError
 from sslpdl.forecast import EXCEEDANCE
@@ -33,7 +33,7 @@ _OTHERS = {
     "before": ("earlier_probability", "probability of reaching the chosen threshold by the latest earlier run", "1"),
     "change": ("probability_change", "probability of reaching the chosen threshold less that of the earlier run", "1"),
     "difference": ("rain_minus_qpe", "rain of the NWP less observed rain", "mm"),
-    "disagree": ("disagreement", f"which reach the chosen threshold: rain of the NWP, or it with P >= {LIKELY:g}", "1"),
+    "disagree": ("disagreement", "which say that the chosen threshold is reached: rain of the NWP, probability", "1"),
 }
 _MEANINGS = "neither both nwp_only probability_only"
 
@@ -132,7 +132,11 @@ def _add(made: xr.Dataset, run: Run, found: list[Content]) -> None:
         coordinates += " chosen_threshold"
     if found[0].names:
         values = np.where(np.isnan(values), -1, values).astype("int8")
-        about |= {"flag_values": np.arange(len(found[0].names), dtype="int8"), "flag_meanings": _MEANINGS}
+        about |= {
+            "flag_values": np.arange(len(found[0].names), dtype="int8"),
+            "flag_meanings": _MEANINGS,
+            "comment": found[0].unit,
+        }
     made[name] = (("init_time", "lead_time", "y", "x"), values, about)
     made[name].encoding["coordinates"] = coordinates
 
