@@ -20,7 +20,6 @@ from sslpdl.dashboard.overlays import (
     moisture_flux,
     pack_lines,
     smoothed,
-    specific_humidity,
 )
 from sslpdl.dashboard.probabilities import NoForecast
 from sslpdl.dashboard.requests import answer
@@ -83,8 +82,8 @@ def unpack_lines(block: bytes, bounds: tuple[float, float, float, float]) -> lis
 
 def test_humidity_and_flux_by_hand() -> None:
     # Bolton: e = 6.112 exp(17.67 * 20 / 263.5) = 23.37 hPa; 622 * 23.37 / (850 - 0.378 * 23.37) = 17.28 g/kg
-    assert specific_humidity(100, 293.15, 850) == pytest.approx(17.28, abs=0.01)
-    assert specific_humidity(0, 293.15, 850) == 0
+    assert moisture_flux(100, 293.15, 1.0, 0.0, pressure=850)[0] == pytest.approx(17.28, abs=0.01)
+    assert moisture_flux(0, 293.15, 10.0, 10.0, pressure=850) == (0, 0)
     # at 0 degrees e = 6.112 hPa; half of it: 622 * 3.056 / (850 - 1.155) = 2.239 g/kg
     east, north = moisture_flux(50, 273.15, 10.0, -3.0, pressure=850)
     assert (east, north) == (pytest.approx(22.39, abs=0.01), pytest.approx(-6.718, abs=0.01))
@@ -207,7 +206,7 @@ def test_wind_and_flux_of_a_run(session: Any) -> None:
     assert np.isfinite(vectors(made, 1)[:, :, 10:]).all()
     assert made["blocks"][2] == b""
     flux = vectors(overlays.overlay(session, {"run": RUN, "name": "flux_850"}), 0)
-    humidity = float(specific_humidity(80, 290, 850))
+    humidity = float(moisture_flux(80, 290, 1.0, 0.0, pressure=850)[0])
     assert humidity == pytest.approx(11.4, abs=0.1)
     np.testing.assert_allclose(flux, humidity * expected, atol=1.0)
 

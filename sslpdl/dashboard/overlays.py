@@ -39,7 +39,6 @@ __all__ = [
     "overlay",
     "pack_lines",
     "smoothed",
-    "specific_humidity",
 ]
 
 INTERVALS: dict[str, tuple[float, ...]] = {
@@ -61,7 +60,6 @@ WIND_CODE, FLUX_CODE = Code(0.1, "uint16", -3000.0), Code(0.5, "uint16", -16000.
 _FEWEST_CONTOURS = 4
 _CONTOUR_NODES, _VECTOR_NODES = 128, 128
 _SPARSE = 0.02  # share of cells below which observations are gauges, as in the browser
-_ZERO_CELSIUS = 273.15
 
 
 def describe(source: Source) -> dict[str, dict[str, str]]:
@@ -105,23 +103,6 @@ def overlay(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     return _made(source, source.generation, init_time, name)
 
 
-def specific_humidity(relative_humidity: ArrayLike, temperature: ArrayLike, pressure: float) -> NDArray[np.float64]:
-    """Return the specific humidity [g/kg] of relative humidity [%] and temperature [K] at a pressure [hPa].
-
-    Saturation vapour pressure over water by Bolton (1980, Monthly Weather Review 108, equation 10).
-
-    Examples
-    --------
-    >>> specific_humidity(100, 293.15, 850).round(2)
-    np.float64(17.28)
-    """
-    celsius = np.asarray(temperature, np.float64) - _ZERO_CELSIUS
-    saturation = 6.112 * np.exp(17.67 * celsius / (celsius + 243.5))
-    vapour = np.asarray(relative_humidity, np.float64) / 100 * saturation
-    humidity: NDArray[np.float64] = 622.0 * vapour / (pressure - 0.378 * vapour)
-    return humidity
-
-
 def moisture_flux(
     relative_humidity: ArrayLike, temperature: ArrayLike, east: ArrayLike, north: ArrayLike, pressure: float
 ) -> tuple[Vectors, Vectors]:
@@ -134,7 +115,10 @@ def moisture_flux(
     pressure : float
         hPa.
     """
-    humidity = specific_humidity(relative_humidity, temperature, pressure)
+    from sslpdl.plots.weather import moisture
+
+    air, share = np.asarray(temperature, np.float64), np.asarray(relative_humidity, np.float64)
+    humidity = np.asarray(1000 * moisture(air, share, pressure), np.float64)
     return humidity * np.asarray(east, np.float64), humidity * np.asarray(north, np.float64)
 
 
