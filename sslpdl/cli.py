@@ -270,12 +270,15 @@ def evaluate(
 def experiment(
     config: Annotated[Path, typer.Argument(help="YAML file: data, pre-training, fine-tuning.", metavar="FILE")],
     out: Folder,
+    row: Annotated[
+        list[str] | None, typer.Option(help="Of a table, a row to run now; repeatable, all by default.", metavar="NAME")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Run a whole chain from one file (data, pre-training, fine-tuning, forecast, scores), or a table of chains."""
     from sslpdl.training import experiment as run
 
-    typer.echo(f"Wrote {run(config, out=out, progress=not quiet)}.")
+    typer.echo(f"Wrote {run(config, out=out, rows=row or (), progress=not quiet)}.")
 
 
 @app.command(name="app")

@@ -16,7 +16,7 @@ from sslpdl.grid import KOREA_5KM
 from sslpdl.models import SSLPDL
 from sslpdl.models.inspection import CLIMATOLOGY, RECONSTRUCTION, SEEN_MEAN, reconstruction_errors
 from sslpdl.training.splits import refuse_held_out, runs_in
-from sslpdl.twin import VERSION, forecast, truth_rain
+from sslpdl.twin import VERSION, TwinConfig, forecast, truth_rain
 
 THRESHOLDS = (0.1, 10.0)
 # two lead times of runs over the whole summer of a year that was neither trained nor validated on
@@ -37,11 +37,22 @@ def model(folder):
     return models.load(folder)
 
 
+def drawn(seed):
+    config = TwinConfig(seed=seed)
+    fields = np.concatenate([forecast(run, LEADS, config) for run in RUNS])
+    rain = np.stack([truth_rain(run + np.timedelta64(lead, "h"), config) for run in RUNS for lead in LEADS])
+    return fields, np.where(KOREA_5KM.verification_mask(), rain, np.nan)
+
+
 @pytest.fixture(scope="module")
 def cases():
-    fields = np.concatenate([forecast(run, LEADS) for run in RUNS])
-    rain = np.stack([truth_rain(run + np.timedelta64(lead, "h")) for run in RUNS for lead in LEADS])
-    return fields, np.where(KOREA_5KM.verification_mask(), rain, np.nan)
+    return drawn(seed=0)
+
+
+@pytest.fixture(scope="module")
+def other_cases():
+    # another atmosphere of the same climate, of which training, calibration and all choices have seen nothing
+    return drawn(seed=1)
 
 
 def csi(probabilities, rain, model):
@@ -80,6 +91,19 @@ def test_it_beats_climatology_by_a_wide_margin(model, cases):
     scores, base = csi(model.probabilities(fields), rain, model), climatology(rain)
     assert scores[0.1] > 1.5 * base[0.1]
     assert scores[10.0] > 3.0 * base[10.0]
+
+
+def test_it_beats_raw_nwp_in_another_atmosphere(model, other_cases):
+    fields, rain = other_cases
+    raw, known = fields[:, model.channels.index("rain")], np.isfinite(rain)
+    probabilities = model.probabilities(fields)
+    scores = csi(probabilities, rain, model)
+    for threshold in THRESHOLDS:
+        yes, event = raw >= threshold, rain >= threshold
+        assert scores[threshold] > 1.05 * (yes & event).sum() / ((yes | event) & known).sum()
+        first = model.thresholds.index(threshold) + 1
+        brier = np.square(probabilities[:, first:].sum(axis=1) - event)[known].mean()
+        assert brier < event[known].mean() * (1.0 - event[known].mean())  # that of the climatological frequency
 
 
 def test_random_weights_do_not(model, cases):

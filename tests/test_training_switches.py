@@ -232,3 +232,19 @@ def test_a_network_without_pretraining_takes_nothing_over(archive, tmp_path):
     folder = pretrain(archive, config=first, out=tmp_path / "tiny", progress=False)
     with pytest.raises(ModelError, match="takes over no pre-trained part"):
         finetune(archive, config=settings(), out=tmp_path / "m", pretrained=folder, progress=False)
+
+
+def test_half_precision_learns_the_same_and_leaves_float32_weights(archive, tmp_path):
+    common = {"model": {"preset": "tiny"}, "epochs": 2, "thresholds": (0.1, 5.0)}
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        folder = finetune(
+            archive, config=settings(**common, precision=precision), out=tmp_path / precision, progress=False
+        )
+        trained = models.load(folder)
+        assert {parameter.dtype for parameter in trained.network.parameters()} == {torch.float32}
+        losses[precision] = trained.metrics["curves"]["training_loss"]
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    with pytest.raises(ConfigError, match="precision is 'half'"):
+        settings(precision="half")

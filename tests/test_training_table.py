@@ -111,6 +111,17 @@ def test_every_row_and_seed_stands_in_one_tidy_table(finished, archive):
     assert one.loc[("climatology", 1.0), "value"] == pytest.approx((rain >= 1.0).mean())
 
 
+def test_rows_can_be_shared_out(archive, tmp_path):
+    config, out = (
+        write(tmp_path, archive, {name: ROWS[name] for name in ("raw", "climatology", "mapped")}),
+        tmp_path / "out",
+    )
+    for name, known in (("mapped", ["mapped"]), ("raw", ["raw", "mapped"])):  # in the order of the file
+        assert pd.read_csv(experiment(config, out=out, rows=[name], progress=False))["row"].unique().tolist() == known
+    with pytest.raises(ConfigError, match="row 'maped' is unknown, did you mean 'mapped'"):
+        experiment(config, out=out, rows=["maped"], progress=False)
+
+
 def test_what_a_row_was_made_from_is_recorded(finished):
     records = {(one["row"], one["seed"]): one for one in json.loads((finished / "out" / "table.json").read_text())}
     unet, raw = records["unet", 1], records["raw", None]

@@ -94,6 +94,9 @@ class _StageConfig:
         Stop after so many validations without a better score; 0 never does.
     accelerator : str
         Device of the Lightning trainer: ``"cpu"``, ``"gpu"`` or ``"auto"``.
+    precision : {"float32", "bfloat16"}
+        Arithmetic of the network while it trains; weights, losses and the model stay float32.  ``"bfloat16"``
+        (PyTorch's autocast) is faster where the processor has matrix units for it: GPUs, and CPUs with AMX.
     """
 
     data: DataConfig
@@ -110,6 +113,7 @@ class _StageConfig:
     clip: float = 1.0
     patience: int = 0
     accelerator: str = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         for name in ("channels", "classes", "shape"):
@@ -118,6 +122,8 @@ class _StageConfig:
         architecture(self.model)
         _check_positive(self, "epochs", "batch_size", "learning_rate")
         _check_positive(self, "steps_per_epoch", "minutes", "weight_decay", "clip", "patience", zero=True)
+        if self.precision not in ("float32", "bfloat16"):
+            raise ConfigError(f"precision is {self.precision!r}, give one of float32, bfloat16.")
         if not 0.0 <= self.warmup < 1.0:
             raise ConfigError(f"warmup is {self.warmup}, give a share of all steps in [0, 1).")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sslpdl.archive import open_archive
+from sslpdl.errors import ConfigError
 from sslpdl.training.archives import make_archive, refuse_seen, verified_cases
 from sslpdl.training.config import FinetuneConfig
 from sslpdl.training.reading import load_config, read_yaml
@@ -17,7 +19,7 @@ __all__ = ["experiment"]
 Source = str | os.PathLike[str]
 
 
-def experiment(config: Source, *, out: Source, progress: bool = True) -> Path:
+def experiment(config: Source, *, out: Source, rows: Sequence[str] = (), progress: bool = True) -> Path:
     """Run what a configuration describes: one chain, or a table of them.
 
     A chain makes or opens its archives, trains both stages, and verifies on the test archive.  A file with a section
@@ -32,6 +34,8 @@ def experiment(config: Source, *, out: Source, progress: bool = True) -> Path:
     out : path
         Folder for ``archive.zarr``, ``test.zarr``, the models ``pretrained`` and ``model``, and the ``report``; of a
         table, for ``table.csv`` and what its rows share and leave behind.
+    rows : sequence of str
+        Of a table, the rows to run now; all by default.
     progress : bool
         Show progress bars and print the table of scores.
 
@@ -48,7 +52,9 @@ def experiment(config: Source, *, out: Source, progress: bool = True) -> Path:
     if "table" in read_yaml(config):
         from sslpdl.training.table import run_table
 
-        return run_table(config, out=out, progress=progress)
+        return run_table(config, out=out, rows=rows, progress=progress)
+    if rows:
+        raise ConfigError(f"{config} is one chain, not a table: it has no rows to choose.")
     settings, folder = load_config(config), Path(out)
     archive = make_archive(settings.archive, folder / "archive.zarr", section="archive", progress=progress)
     cases = None

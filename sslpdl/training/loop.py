@@ -155,6 +155,7 @@ def fit(
     with _quiet(), bar(description, total=module.steps, unit="steps", shown=progress) as advance:
         trainer = pl.Trainer(
             accelerator=config.accelerator,
+            precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
             devices=1,
             max_epochs=config.epochs,
             callbacks=[keeper, _Progress(advance)],

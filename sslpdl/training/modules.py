@@ -219,7 +219,7 @@ class Finetuning(_Stage):
         fields, rain = batch
         target = self.config.label.encode(rain, self.config.thresholds)
         loss = cross_entropy(
-            self.network(fields),
+            self.network(fields).float(),
             target,
             weights=self.config.class_weights,
             normaliser=self.config.loss_normaliser,
@@ -229,7 +229,7 @@ class Finetuning(_Stage):
 
     def log_probabilities(self, fields: Tensor) -> Tensor:
         """Return de-weighted log-probabilities (B, K, H, W)."""
-        log_p = self.network.log_probabilities(self.network(fields))
+        log_p = self.network.log_probabilities(self.network(fields).float())
         return deweight(log_p, self.config.class_weights) if self.config.class_weights else log_p
 
     def on_validation_epoch_start(self) -> None:

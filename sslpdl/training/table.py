@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from sslpdl.training.archives import (
 )
 from sslpdl.training.config import Experiment
 from sslpdl.training.quantiles import fit_quantile_mapping
-from sslpdl.training.reading import to_mapping
+from sslpdl.training.reading import refuse_unknown, to_mapping
 from sslpdl.training.record import made_by
 from sslpdl.training.results import RESULT, SCORES, show_table, write_table
 from sslpdl.training.rows import Row, read_table, shared_pretraining
@@ -36,7 +37,13 @@ __all__ = ["run_table"]
 COUNTS = "counts.npz"
 
 
-def run_table(config: str | os.PathLike[str], *, out: str | os.PathLike[str], progress: bool = True) -> Path:
+def run_table(
+    config: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str],
+    rows: Sequence[str] = (),
+    progress: bool = True,
+) -> Path:
     """Run all rows of an experiment file, and write one tidy table.
 
     A row that is finished is not run again, and one that was interrupted, even by a kill, goes on from its last
@@ -51,6 +58,9 @@ def run_table(config: str | os.PathLike[str], *, out: str | os.PathLike[str], pr
         Folder for ``table.csv`` (one line for each row, seed, region, threshold and score, all lead times pooled),
         ``table.json`` (what is known of each row and seed), ``shared`` archives and encoders, and ``rows``: for each
         row and seed its model with the loss curves, the scores by lead time too, and the counts.
+    rows : sequence of str
+        Names of the rows to run now, all by default; the table always holds every finished row.  So the rows can be
+        shared out among machines or processes that see one folder: make what they share first, by running one of them.
     progress : bool
         Show progress bars and say which row is running.
 
@@ -64,17 +74,19 @@ def run_table(config: str | os.PathLike[str], *, out: str | os.PathLike[str], pr
     ConfigError, ArchiveError, ModelError, VerifyError
         If the settings cannot be met, or the folder holds results of other settings.
     """
-    rows, folder = read_table(config), Path(out)
-    todo = [(row, seed) for row in rows for seed in row.seeds]
-    for row, seed in todo:  # before anything runs for hours
+    known, folder = read_table(config), Path(out)
+    refuse_unknown(dict.fromkeys(rows), tuple(row.name for row in known), "row")
+    trainings = [(row, seed) for row in known for seed in row.seeds]
+    for row, seed in trainings:  # before anything runs for hours
         _finished(_place(folder, row, seed), row, seed)
+    todo = [(row, seed) for row, seed in trainings if not rows or row.name in rows]
     for number, (row, seed) in enumerate(todo, 1):
         place = _place(folder, row, seed)
         if not _finished(place, row, seed):
             if progress:
                 _say(f"Row {number} of {len(todo)}: {row.name}, seed {seed}")
             _run(row, seed, place, folder, progress=progress)
-        done = [(row, seed) for row, seed in todo if _finished(_place(folder, row, seed), row, seed)]
+        done = [(row, seed) for row, seed in trainings if _finished(_place(folder, row, seed), row, seed)]
         path = write_table([_place(folder, row, seed) / "result" for row, seed in done], folder)
     if progress:
         show_table(path)
