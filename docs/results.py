@@ -1,20 +1,28 @@
-"""Write the tables of ``results.md`` from the stored counts of the test split: ``python docs/results.py``."""
+"""Write the tables of ``results.md``: ``python docs/results.py``.
+
+They come from the counts of the shipped model on the test split, and from what ``docs/keep_rows.py`` has kept of the
+table of experiments.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import xarray as xr
+import yaml
 
 from sslpdl import models, verify
+from sslpdl.training.results import RESULT, SCORES
 from sslpdl.verify.pooling import block_length
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "data_samples" / "models" / "sslpdl-small"
 PAGE = ROOT / "docs" / "results.md"
+HEADLINE = ROOT / "docs" / "headline"
 NAMES = {
     "raw": "raw NWP",
     "quantile_mapping": "quantile mapping",
@@ -32,6 +40,8 @@ def main() -> None:
         "classes": by_classes(counts),
         "leads": by_lead(counts),
         "regions": by_region(counts),
+        "headline": headline(),
+        "trainings": trainings(),
     }
     text = PAGE.read_text(encoding="utf-8")
     for name, table in tables.items():
@@ -87,6 +97,67 @@ def by_region(counts: xr.Dataset) -> str:
     chosen = [name for name in ("land", "sea", "capital_area") if name in counts["region"].values]
     table = _scored(counts.sel(region=chosen), _all(counts))
     return _grid(table[table["threshold"].isin([0.1, 10.0])], {"csi": "CSI"}, ["threshold", "region"])
+
+
+def headline() -> str:
+    """Return the scores of every finished row of the table of experiments, a line a seed."""
+    shown = {
+        ("csi", 0.1): "CSI 0.1 mm",
+        ("csi", 10.0): "CSI 10 mm",
+        ("miou_3", None): "mIoU",
+        ("miou_wet", None): "mIoU, wet",
+        ("bss_climatology", 0.1): "BSS 0.1 mm",
+        ("bss_climatology", 10.0): "BSS 10 mm",
+    }
+    lines = ["| row | seed | " + " | ".join(shown.values()) + " |", "| --- | --- |" + " ---: |" * len(shown)]
+    for result, scores in kept_rows():
+        cells = []
+        for name, threshold in shown:
+            of_threshold = scores["threshold"].isna() if threshold is None else scores["threshold"] == threshold
+            found = scores[(scores["score"] == name) & of_threshold]
+            cells.append(_cell(found.iloc[0]) if len(found) else "")
+        lines.append("| " + " | ".join([result["row"], _number(result["seed"]), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def trainings() -> str:
+    """Return what the trained rows cost, a line a seed."""
+    titles = [
+        "parameters",
+        "passes",
+        "learning rate",
+        "validation CSI",
+        "minutes",
+        "search",
+        "pre-training",
+        "72 leads",
+    ]
+    lines = ["| row | seed | " + " | ".join(titles) + " |", "| --- | --- |" + " ---: |" * len(titles)]
+    for result, _ in kept_rows():
+        if result["network"] is None:
+            continue
+        minutes = [f"{result[f'{name}_seconds'] / 60:.0f}" for name in ("training", "search", "pretraining")]
+        cells = [
+            f"{result['parameters']:,}",
+            f"{result['sample_passes']:,}",
+            f"{result['learning_rate']:g}",
+            f"{result['validation_score']:.4f}",
+            *minutes,
+            f"{result['inference_seconds_72_leads']:.1f} s",
+        ]
+        lines.append("| " + " | ".join([result["row"], _number(result["seed"]), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def kept_rows() -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Return what is known of each finished row and its scores, in the order of the configuration."""
+    rows = yaml.safe_load((ROOT / "configs" / "headline.yaml").read_text(encoding="utf-8"))["table"]["rows"]
+    places = [place for name in rows for place in sorted(HEADLINE.glob(f"rows/{name}/seed-*/result"))]
+    return [(json.loads((p / RESULT).read_text(encoding="utf-8")), pd.read_csv(p / SCORES)) for p in places]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def _all(counts: xr.Dataset) -> dict[str, list[int]]:

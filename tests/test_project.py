@@ -95,14 +95,23 @@ def test_the_examples_of_a_page_run(root: Path, monkeypatch: pytest.MonkeyPatch,
         exec(compile(example, page, "exec"), names)
 
 
-def test_the_commands_of_the_readme_exist(root: Path) -> None:
+def test_the_settings_of_the_page_on_training_are_known(root: Path, tmp_path: Path) -> None:
+    from sslpdl.training import load_config
+
+    (settings,) = re.findall(r"```yaml\n(.*?)```", (root / "docs/training.md").read_text(), re.S)
+    (tmp_path / "my.yaml").write_text(settings)
+    assert load_config(tmp_path / "my.yaml").pretrain is not None
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/training.md"])
+def test_the_commands_of_a_page_exist(root: Path, page: str) -> None:
     from typer.main import get_command
 
     from sslpdl.cli import app
 
-    text = (root / "README.md").read_text()
+    text = (root / page).read_text()
     known = get_command(app).commands
-    for verb, rest in re.findall(r"(?:`|&& )sslpdl ([a-z]+)\b([^`]*)", text):
+    for verb, rest in re.findall(r"(?:^|`|&& )sslpdl ([a-z]+)\b([^`#\n]*)", text, re.M):
         options = {option for parameter in known[verb].params for option in parameter.opts}
         assert set(re.findall(r"(?<= )--?[a-z-]+", rest)) <= options, f"sslpdl {verb}{rest}"
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.M))
