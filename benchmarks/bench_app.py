@@ -121,12 +121,12 @@ def page_rows(browser: Any, server: Served) -> Iterator[Row]:
     times = page.evaluate(_KEYS, ["ArrowRight"] * _STEPS)
     yield "time step, to pixels (224×128)", _milliseconds(times), "50 ms"
     yield f"messages in {_STEPS} steps", str(len(messages)), "0"
-    speed = page.locator("select", has=page.locator("option[value='15']")).first
-    speed.select_option("15")
+    speed = page.locator("select", has=page.locator("option[value='20']")).first
+    speed.select_option("20")
     messages.clear()
     page.keyboard.press("Home")
     frames = page.evaluate(_PLAY, 4)
-    yield "frames a second when playing", f"{frames:.1f}", "≥ 15 (its fastest speed)"
+    yield "frames a second when playing", f"{frames:.1f}", "≥ 15 (20 asked for)"
     yield "messages while playing", str(len(messages)), "0"
     page.evaluate(_KEYS, ["Home", *["ArrowRight"] * 11])
     times = page.evaluate(_KEYS, ["ArrowUp", "ArrowUp", "ArrowDown", "ArrowDown"] * 5)

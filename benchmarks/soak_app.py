@@ -3,7 +3,8 @@
     python benchmarks/soak_app.py [--minutes 10] [--clients 24]
 
 It starts a server of its own on the sample case and says how much memory it holds after all have gone, and how long a
-change took from the question to the last byte of the answer.
+change took from the question to the last byte of the answer.  A change is in turn another run and another field of a
+map; a threshold is chosen in the browser and costs the server nothing.
 """
 
 from __future__ import annotations
@@ -88,9 +89,12 @@ class Client:
 
     url: str
     seconds: list[float] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
     _socket: Any = None
     _root: str = ""
-    _init_times: list[str] = field(default_factory=list)
+    _shown: tuple[str, str] = ("", "")
+    _asked: int = 0
 
     async def open(self) -> None:
         """Load the page and take over its session."""
@@ -112,18 +116,45 @@ class Client:
         await self._until('"msgtype": "ACK"')
         await self._send("PULL-DOC-REQ", {})
         document = json.loads(await self._until('"PULL-DOC-REPLY"'))
-        self._root = next(r["id"] for r in document["doc"]["roots"] if r["attributes"].get("name") == "viewer")
-        self._init_times = sorted(set(re.findall(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d)"', json.dumps(document))))
+        viewer = next(r for r in document["doc"]["roots"] if r["attributes"].get("name") == "viewer")
+        self._root = viewer["id"]
+        self.runs = _entry(viewer, "init_times")
+        self.fields = [name for name, _ in _entry(viewer, "inputs")["entries"]]
+        self._shown = _entry(_entry(viewer, "start"), "init_time"), ""
         await self._send("PATCH-DOC", _event("document_ready"))
 
     async def change(self) -> None:
-        """Ask for another run and wait for all of it."""
-        wanted = random.choice(self._init_times)
-        data = {"type": "map", "entries": [["init_time", wanted], ["lead", 0]]}
+        """Ask for another run or another field, by turns, and wait for all of it."""
         start = time.perf_counter()
-        await self._send("PATCH-DOC", _event("data_event", [["model", {"id": self._root}], ["data", data]]))
-        await self._until('"PATCH-DOC"', f'["init_time","{wanted}"]')
+        if len(self.seconds) % 2:
+            await self.show_field(_other(self.fields, self._shown[1]))
+        else:
+            await self.open_run(_other(self.runs, self._shown[0]))
         self.seconds.append(time.perf_counter() - start)
+
+    async def open_run(self, run: str) -> None:
+        """Ask for a run, which is not the one that is shown: the server would have nothing to send."""
+        self._shown = run, self._shown[1]
+        await self._say({"init_time": run, "lead": 0}, f'["init_time","{run}"]')
+
+    async def show_field(self, name: str) -> None:
+        """Ask for a field of the run that is shown."""
+        self._shown = self._shown[0], name
+        await self._ask("field", name=name, run=self._shown[0])
+
+    async def computed(self, run: str) -> bool:
+        """Ask for a run, for which the server waits some seconds, and return whether its probabilities are there."""
+        return '["status","computing"]' not in await self._ask("run", run=run)
+
+    async def _ask(self, kind: str, **message: str) -> str:
+        self._asked += 1
+        return await self._say({"kind": kind, "id": self._asked} | message, f'["id",{self._asked}]')
+
+    async def _say(self, message: dict[str, Any], answer: str) -> str:
+        """Send a message of the viewer, and return the answer, which has this text, when all of it is there."""
+        data = {"type": "map", "entries": list(map(list, message.items()))}
+        await self._send("PATCH-DOC", _event("data_event", [["model", {"id": self._root}], ["data", data]]))
+        return await self._until('"PATCH-DOC"', answer)
 
     def close(self) -> None:
         """Leave as a closed browser does."""
@@ -150,6 +181,22 @@ class Client:
         if message is None:
             raise RuntimeError("the server has closed the connection")
         return message
+
+
+def _other(values: list[str], shown: str) -> str:
+    """Return any value but the one that is shown."""
+    return random.choice([value for value in values if value != shown])
+
+
+def _entry(value: Any, name: str) -> Any:
+    """Return what a document of Bokeh's holds under a name, in a model or at whatever depth of its maps."""
+    if isinstance(value, dict):
+        pairs = value["entries"] if value.get("type") == "map" else value.get("attributes", {}).items()
+        for key, held in pairs:
+            found = held if key == name else _entry(held, name)
+            if found is not None:
+                return found
+    return None
 
 
 def _event(name: str, entries: list[Any] | None = None) -> dict[str, Any]:
@@ -254,31 +301,14 @@ async def soak(server: Served, minutes: float, clients: int = 24) -> Soaked:
 
 
 async def warm(server: Served) -> None:
-    """Visit every run once, so that its probabilities are computed."""
+    """Have the probabilities of every run computed, so that no model runs while visitors are watched."""
     wait_until_ready(server.url)
     client = Client(server.url)
     await client.open()
-    for wanted in client._init_times:
-        client._init_times = [wanted]
-        await client.change()
-    # computed in the background, one after the other; a run that is asked for again is there when they are done
-    for _ in range(240):
-        log = urllib.request.urlopen(f"{server.url}health", timeout=60).status
-        if log == 200 and cpu_idle(server.pid):
-            break
-        await asyncio.sleep(1)
+    for run in client.runs:
+        while not await client.computed(run):
+            pass
     client.close()
-
-
-def cpu_idle(pid: int) -> bool:
-    """Whether a process does next to nothing for half a second."""
-
-    def ticks() -> int:
-        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
-
-    before = ticks()
-    time.sleep(0.5)
-    return ticks() - before <= 2
 
 
 def main() -> None:
@@ -286,8 +316,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--folder", type=Path, help="keep computed probabilities here: the next soak begins sooner")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as name, served(options.folder or Path(name)) as server:
         asyncio.run(warm(server))
         result = asyncio.run(soak(server, options.minutes, options.clients))
     print(f"memory   {result.before:.0f} MB before, {result.most:.0f} at most, {result.after:.0f} after all had gone")

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -220,6 +221,10 @@ def _bound(service: Service) -> Iterator[None]:
             f"the page cannot be served on {service.address}:{service.port} ({error.strerror or error}); "
             "choose another --port."
         ) from error
+    for one in sockets:
+        # a message of Bokeh's is many small frames, and connections inherit this: without it the second one of each
+        # waits until the browser has acknowledged the first, which may take 40 ms
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bokeh_server: Any = import_module("bokeh.server.server")
     original = bokeh_server.bind_sockets
     # Bokeh has no argument for sockets that are open already

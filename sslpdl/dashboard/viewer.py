@@ -47,6 +47,13 @@ class Viewer(JSComponent):
         # the scripts are plain JavaScript: named as a bundle, they are not compiled once more in the browser
         return super()._get_properties(doc) | {"bundle": self._scripts}
 
+    @classmethod
+    def _patch_datamodel_ref(cls, props: Any, ref: str) -> None:
+        # Panel looks through all that lies below, the maps too, for further data models whenever a run is sent
+        tag = f"__ref:{ref}"
+        if tag not in props.tags:
+            props.tags.append(tag)
+
     def on_request(self, callback: Any) -> None:
         """Call `callback(message)` for each message of the browser, a dict; see `sslpdl.dashboard.requests`."""
         self._on_request.append(callback)

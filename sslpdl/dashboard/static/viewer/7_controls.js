@@ -1,6 +1,6 @@
 // The bar of controls: native elements with labels, reachable by keyboard; all they do is change the store.
 
-const SPEEDS = [1, 2, 4, 8, 15];
+const SPEEDS = [1, 2, 4, 8, 15, 20];
 
 class Controls {
   constructor(store, config, actions) {
