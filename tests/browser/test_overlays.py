@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from case import StandIn
 from conftest import Server, Visit
+from PIL import Image
 
 from sslpdl import forecast
 from sslpdl.archive import ArchiveWriter, open_archive
@@ -114,6 +115,28 @@ def test_contours_lie_where_the_field_crosses_the_level_and_move_with_time(open_
     assert share_on_line(page, "probability", 1008, lead=3) > 0.85
     assert page.messages == [], "moving in time asks nothing"
     assert "valid 03:00 UTC Mon 8 Aug 2022" in page.text(".overlay-key")
+
+
+def test_the_maps_say_what_is_drawn_over_them(open_page: Callable[..., Visit]) -> None:
+    page = open_page("", overlays="slp,wind_850")
+    for name in MAPS:
+        picture = page.page.locator(f"[data-map={name}] [role=img]")
+        page.page.wait_for_timeout(500)
+        assert str(picture.get_attribute("aria-label")).endswith("drawn over it: Sea-level pressure, Wind 850 hPa")
+    page.page.locator(".overlays .menu-button").click()
+    page.page.locator(".overlay-menu button").click()
+    page.page.wait_for_timeout(600)
+    assert "drawn over" not in str(page.page.locator("[data-map=nwp] [role=img]").get_attribute("aria-label"))
+
+
+def test_the_picture_to_download_has_the_overlays(open_page: Callable[..., Visit], tmp_path: Path) -> None:
+    page = open_page("&drawer=share", overlays="slp")
+    with page.page.expect_download() as waiting:
+        page.page.locator("button[data-form=png]").click()
+    assert "_slp" in waiting.value.suggested_filename
+    waiting.value.save_as(tmp_path / "a.png")
+    pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert like(pixels, PRESSURE, 30).sum() > 1000
 
 
 def nodes_in(page: Visit) -> list[tuple[int, int]]:
