@@ -8,6 +8,8 @@ from matplotlib.colors import to_rgb
 
 from sslpdl.errors import ConfigError
 from sslpdl.plots import PALETTES, PROBABILITY, RAIN, RAIN_SAFE, Palette, palette
+from sslpdl.plots.field_palettes import CHANGE, DIFFERENCE, DISAGREEMENT, FIELD_PALETTES
+from sslpdl.plots.palettes import MISSING, MISSING_DARK
 
 EVERY = list(PALETTES.values())
 NAMES = list(PALETTES)
@@ -111,6 +113,15 @@ def test_missing_is_neither_dry_nor_any_class(chosen: Palette) -> None:
     background = ("#ffffff", "#e9f0f5", "#f6f4ee")  # paper, sea and land under a dry cell
     colours = lab((chosen.bad, *background, *chosen.hex[1:-1]), None)
     assert np.linalg.norm(colours[1:] - colours[0], axis=1).min() > 12
+
+
+@pytest.mark.parametrize("chosen", [*EVERY, *FIELD_PALETTES.values(), CHANGE, DIFFERENCE, DISAGREEMENT])
+def test_missing_is_dark_and_no_class_on_a_dark_map(chosen: Palette) -> None:
+    background = ("#101921", "#303e4a")  # sea and land of the page in the dark
+    classes = [colour for colour in chosen.hex[:-1] if len(colour) == 7]
+    colours = lab((MISSING_DARK, *background, *classes), None)
+    assert np.linalg.norm(colours[1:] - colours[0], axis=1).min() > 12
+    assert luminance(MISSING_DARK) < 0.2 * luminance(MISSING), "it does not glare"
 
 
 def test_neighbouring_rain_classes_differ() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from sslpdl.dashboard.fields import run_index
 from sslpdl.dashboard.packing import Code, split_bytes
 from sslpdl.errors import ArchiveError
 from sslpdl.grid import Grid, rotate_winds
+from sslpdl.plots.inks import DASHES, INKS
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float64]
 
 __all__ = [
+    "Contoured",
+    "VectorField",
     "along_axes",
     "block_means",
+    "contoured",
     "contours",
     "describe",
     "interval_of",
@@ -39,6 +43,7 @@ __all__ = [
     "overlay",
     "pack_lines",
     "smoothed",
+    "vector_field",
 ]
 
 INTERVALS: dict[str, tuple[float, ...]] = {
@@ -62,8 +67,49 @@ _CONTOUR_NODES, _VECTOR_NODES = 128, 128
 _SPARSE = 0.02  # share of cells below which observations are gauges, as in the browser
 
 
-def describe(source: Source) -> dict[str, dict[str, str]]:
-    """Return what the archive has the variables for: name to ``kind`` and ``units``, in the order of the menu."""
+@dataclass(frozen=True)
+class Contoured:
+    """A field of a run that is drawn as contours.
+
+    Attributes
+    ----------
+    interval, bold : float
+        Distance between contours, and between bold ones or 0, in the units of the field.
+    x, y : ndarray, shapes (columns,) and (rows,)
+        Places of the nodes in the coordinates of the grid.
+    planes : ndarray (lead_time, rows, columns)
+        NaN where missing.
+    """
+
+    interval: float
+    bold: float
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    planes: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VectorField:
+    """Winds or fluxes of a run on every so many cells.
+
+    Attributes
+    ----------
+    nodes : Grid
+        Where they are.
+    parts : ndarray (lead_time, 2, rows, columns)
+        Components along x and along y of the map; NaN where either is missing.
+    """
+
+    nodes: Grid
+    parts: NDArray[np.float64]
+
+
+def describe(source: Source) -> dict[str, dict[str, Any]]:
+    """Return what the archive has the variables for, in the order of the menu.
+
+    Each name has its ``kind`` and ``units``, its ``ink`` on a light and on a dark map, and the ``dash`` of its lines in
+    pixels, empty where they are solid.
+    """
     held = {str(name) for name in source.archive["channel"].values}
     found = {name: {"kind": "contours", "units": CHANNELS[name].units} for name in reversed(INTERVALS) if name in held}
     found |= {name: {"kind": "barbs", "units": "kt"} for name, pair in WINDS.items() if held.issuperset(pair)}
@@ -71,7 +117,7 @@ def describe(source: Source) -> dict[str, dict[str, str]]:
         found[FLUX] = {"kind": "arrows", "units": "g/kg m/s"}
     if _has_gauges(source):
         found[GAUGES] = {"kind": "gauges", "units": "mm"}
-    return found
+    return {name: {**one, "ink": INKS[name], "dash": DASHES.get(name, [])} for name, one in found.items()}
 
 
 def overlay(session: Session, message: dict[str, Any]) -> dict[str, Any]:
@@ -246,8 +292,7 @@ def _has_gauges(source: Source) -> bool:
 @lru_cache(maxsize=48)
 def _made(source: Source, _generation: int, init_time: str, name: str) -> dict[str, Any]:
     """Return the answer to a question; those of a process are shared by all its sessions, until more data come."""
-    grid = Grid.from_dataset(source.archive)
-    return _contours(source, grid, init_time, name) if name in INTERVALS else _vectors(source, grid, init_time, name)
+    return (_contours if name in INTERVALS else _vectors)(source, init_time, name)
 
 
 def _planes(source: Source, init_time: str, names: tuple[str, ...]) -> NDArray[np.float32]:
@@ -263,40 +308,52 @@ def _thinned(grid: Grid, size: int, offset: float, shape: tuple[int, ...]) -> Gr
     return replace(grid, x0=x0, y0=y0, dx=size * grid.dx, dy=size * grid.dy, shape=(shape[0], shape[1]))
 
 
-def _contours(source: Source, grid: Grid, init_time: str, name: str) -> dict[str, Any]:
+def contoured(source: Source, init_time: str, name: str) -> Contoured:
+    """Return a field of a run, one of `INTERVALS`, averaged for contours."""
+    grid = Grid.from_dataset(source.archive)
     size = math.ceil(max(grid.shape) / _CONTOUR_NODES)
     planes = np.stack([smoothed(block_means(plane[0], size)) for plane in _planes(source, init_time, (name,))])
     nodes = _thinned(grid, size, (size - 1) / 2, planes.shape[1:])
     interval, widest = interval_of(planes, INTERVALS[name]), INTERVALS[name][-1]
-    blocks = [
-        pack_lines(contours(nodes.x, nodes.y, plane, interval), grid.bounds) if np.isfinite(plane).any() else b""
-        for plane in planes
-    ]
-    return {"blocks": blocks, "interval": interval, "bold": widest if interval < widest else 0.0}
+    return Contoured(interval, widest if interval < widest else 0.0, nodes.x, nodes.y, planes)
 
 
-def _vectors(source: Source, grid: Grid, init_time: str, name: str) -> dict[str, Any]:
+def vector_field(source: Source, init_time: str, name: str) -> VectorField:
+    """Return a wind, one of `WINDS` [m/s], or the flux of moisture [g/kg m/s] of a run."""
+    grid = Grid.from_dataset(source.archive)
     step = math.ceil(max(grid.shape) / _VECTOR_NODES)
     every = slice(step // 2, None, step)
     planes = _planes(source, init_time, FLUX_INPUTS if name == FLUX else WINDS[name])[:, :, every, every]
     nodes = _thinned(grid, step, step // 2, planes.shape[2:])
-    code = FLUX_CODE if name == FLUX else WIND_CODE
-    blocks = []
-    for fields in planes:
-        *humid, east, north = fields
+    parts = np.empty((len(planes), 2, *nodes.shape))
+    for k, (*humid, east, north) in enumerate(planes):
         if name == FLUX:
             east, north = moisture_flux(humid[0], humid[1], east, north, _FLUX_LEVEL)
-        blocks.append(_pack_vectors(*along_axes(east, north, nodes), code))
+        parts[k] = along_axes(east, north, nodes)
+    return VectorField(nodes, np.where(np.isnan(parts).any(axis=1, keepdims=True), np.nan, parts))
+
+
+def _contours(source: Source, init_time: str, name: str) -> dict[str, Any]:
+    bounds = Grid.from_dataset(source.archive).bounds
+    field = contoured(source, init_time, name)
+    blocks = [
+        pack_lines(contours(field.x, field.y, plane, field.interval), bounds) if np.isfinite(plane).any() else b""
+        for plane in field.planes
+    ]
+    return {"blocks": blocks, "interval": field.interval, "bold": field.bold}
+
+
+def _vectors(source: Source, init_time: str, name: str) -> dict[str, Any]:
+    field, code = vector_field(source, init_time, name), FLUX_CODE if name == FLUX else WIND_CODE
+    nodes = field.nodes
     return {
-        "blocks": blocks,
+        "blocks": [_pack_vectors(parts, code) for parts in field.parts],
         "lattice": [nodes.x0, nodes.y0, nodes.dx, nodes.dy, *nodes.shape],
         "code": {"unit": code.unit, "offset": code.offset, "missing": code.missing},
     }
 
 
-def _pack_vectors(along_x: Vectors, along_y: Vectors, code: Code) -> bytes:
-    known = np.isfinite(along_x + along_y)
-    if not known.any():
+def _pack_vectors(parts: NDArray[np.float64], code: Code) -> bytes:
+    if np.isnan(parts).all():
         return b""
-    parts = [code.encode(np.where(known, part, np.nan), []) for part in (along_x, along_y)]
-    return zlib.compress(b"".join(split_bytes(part) for part in parts), 4)
+    return zlib.compress(b"".join(split_bytes(code.encode(part, [])) for part in parts), 4)

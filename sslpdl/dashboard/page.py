@@ -21,6 +21,7 @@ from sslpdl.dashboard.source import Source, open_source
 from sslpdl.dashboard.state import State
 from sslpdl.dashboard.viewer import STATIC, Viewer
 from sslpdl.errors import SslpdlError
+from sslpdl.plots.palettes import MISSING, MISSING_DARK
 
 if TYPE_CHECKING:
     from sslpdl.dashboard.settings import Settings
@@ -76,6 +77,7 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
         "known_places": known_places(grid),
         "fields": fields.describe(source),
         "overlays": overlays.describe(source),
+        "missing": {"light": MISSING, "dark": MISSING_DARK},
     }
 
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.colors import BoundaryNorm, ListedColormap
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["PALETTES", "PROBABILITY", "RAIN", "RAIN_SAFE", "Palette", "palette"]
+__all__ = ["MISSING", "MISSING_DARK", "PALETTES", "PROBABILITY", "RAIN", "RAIN_SAFE", "Palette", "palette"]
 
-MISSING = "#b9b9b9"
+MISSING, MISSING_DARK = "#b9b9b9", "#5a5046"
+"""Where a value is missing: on light maps, and on dark ones, whose land and sea are bluish."""
+
 CLEAR = "#ffffff00"
 
 

@@ -18,6 +18,7 @@ from matplotlib.patheffects import withStroke
 from sslpdl.grid import Grid
 from sslpdl.plots.fonts import families, printable
 from sslpdl.plots.maps import LAND, class_map, new_map
+from sslpdl.plots.over_maps import MapOverlay, draw_over, draw_sample
 from sslpdl.plots.palettes import Palette
 from sslpdl.plots.style import INK, MUTED, Picture, styled
 
@@ -33,6 +34,7 @@ Box = tuple[float, float, float, float]
 _LEFT, _RIGHT, _GAP = 0.52, 0.22, 0.24
 _TOP, _LEGEND, _LINE = 1.12, 0.78, 0.15
 _WIDEST, _TALLEST = 3.4, 5.2
+_KEY_LINE, _SAMPLE = 0.21, 0.46
 _SLIMMEST, _BROADEST = 0.55, 1.95
 
 
@@ -94,6 +96,8 @@ class Sheet:
         To mark, the most important first; those that would cover others are left out.
     missing : str
         Name of the class without a value.
+    overlays : sequence of MapOverlay
+        Drawn over every map, the same on each, and explained below them; `show` takes as many.
 
     Attributes
     ----------
@@ -124,6 +128,7 @@ class Sheet:
         notes: Sequence[str] = (),
         places: Sequence[Place] = (),
         missing: str = "no data",
+        overlays: Sequence[MapOverlay] = (),
     ) -> None:
         matplotlib.rcParams["font.family"] = families()  # `styled` puts it back
         self.grid, self.missing = grid, missing
@@ -138,7 +143,10 @@ class Sheet:
         lines = [
             line for note in notes if note for line in textwrap.wrap(printable(note), int(total * 72 / (0.54 * 7)))
         ]
-        foot = 0.12 + _LINE * len(lines)
+        notes_high = 0.12 + _LINE * len(lines)
+        entries = _flow([_length(printable(overlay.text)) * 7.5 / 72 + _SAMPLE + 0.2 for overlay in overlays], total)
+        key_high = _KEY_LINE * (entries[-1][1] + 1) + 0.06 if entries else 0.0
+        foot = notes_high + key_high
         self._size = (total, _TOP + height + _LEGEND + foot)
         self.figure = Picture(figsize=self._size, layout="none")
         self._heading = self._write(_LEFT, self._size[1] - 0.22, heading, size=13, weight="bold")
@@ -146,25 +154,52 @@ class Sheet:
         if badge:
             self._badge(badge)
         for k, line in enumerate(lines):
-            self._write(_LEFT, foot - 0.02 - _LINE * k, line, size=7, color=MUTED)
+            self._write(_LEFT, notes_high - 0.02 - _LINE * k, line, size=7, color=MUTED)
         self.axes = [
             self._map(panel, _LEFT + k * (width + _GAP), _LEGEND + foot, width, height, first=k == 0)
             for k, panel in enumerate(panels)
         ]
-        for ax in self.axes:
-            _mark(ax, grid, self.box, places, width)
+        marked = [_mark(ax, grid, self.box, places, width) for ax in self.axes]
+        self._marked = marked[0] if marked else []
+        self._key = self._explain(overlays, entries, notes_high, key_high) if entries else []
         self._drawn: list[Any] = []
-        self._fill(panels)
+        self._fill(panels, overlays)
 
     @styled
-    def show(self, panels: Sequence[MapPanel], *, heading: str, subheading: str = "") -> None:
+    def show(
+        self,
+        panels: Sequence[MapPanel],
+        *,
+        heading: str,
+        subheading: str = "",
+        overlays: Sequence[MapOverlay] = (),
+    ) -> None:
         """Draw other values on the same maps, under another heading."""
         matplotlib.rcParams["font.family"] = families()
         self._heading.set_text(printable(heading))
         self._subheading.set_text(printable(subheading))
-        self._fill(panels)
+        for text, overlay in zip(self._key, overlays, strict=True):
+            text.set_text(printable(overlay.text))
+        self._fill(panels, overlays)
 
-    def _fill(self, panels: Sequence[MapPanel]) -> None:
+    def _explain(
+        self, overlays: Sequence[MapOverlay], entries: Sequence[tuple[float, int]], low: float, high: float
+    ) -> list[Any]:
+        """Draw the key of overlays in a strip of some inches above the notes, and return its texts."""
+        total, tall = self._size
+        ax = self.figure.add_axes((0, low / tall, 1, high / tall))
+        ax.set_axis_off()
+        ax.set_xlim(0, total)
+        ax.set_ylim(0, high)
+        texts = []
+        for overlay, (x, row) in zip(overlays, entries, strict=True):
+            y = high - (row + 0.5) * _KEY_LINE
+            draw_sample(ax, overlay, x + 0.2, y)
+            style: dict[str, Any] = {"fontsize": 7.5, "color": INK, "va": "center", "parse_math": False}
+            texts.append(ax.text(x + _SAMPLE, y, printable(overlay.text), **style))
+        return texts
+
+    def _fill(self, panels: Sequence[MapPanel], overlays: Sequence[MapOverlay]) -> None:
         for artist in self._drawn:
             artist.remove()
         self._drawn = []
@@ -173,6 +208,9 @@ class Sheet:
             before = set(ax.get_children())
             class_map(ax, self.grid, values, panel.palette)
             self._drawn += [artist for artist in ax.get_children() if artist not in before]  # image and hatching
+            taken = [*self._marked]
+            for overlay in overlays:
+                self._drawn += draw_over(ax, overlay, self._map_size[0], taken)
             above: dict[str, Any] = {"transform": ax.transAxes, "parse_math": False}
             width, height = self._map_size
             for text, up, size, weight, colour in (
@@ -226,6 +264,24 @@ class Sheet:
         else:
             _legend(legend, panel.palette, width, printable(self.missing))
         return ax
+
+
+def _flow(widths: Sequence[float], total: float) -> list[tuple[float, int]]:
+    """Return where parts of some widths stand one after another on lines: inches from the left, and which line.
+
+    Examples
+    --------
+    >>> _flow([3.0, 4.0, 2.0], 8.0)
+    [(0.52, 0), (3.52, 0), (0.52, 1)]
+    """
+    found: list[tuple[float, int]] = []
+    x, row = _LEFT, 0
+    for width in widths:
+        if x > _LEFT and x + width > total - _RIGHT:
+            x, row = _LEFT, row + 1
+        found.append((x, row))
+        x += width
+    return found
 
 
 def fitted(box: Box) -> Box:
@@ -303,8 +359,8 @@ def _legend(ax: Axes, palette: Palette, width: float, missing: str) -> None:
         ax.text(x, -0.045 - 0.09 * lower, label, ha="center", va="top", fontsize=6.2, color=INK)
 
 
-def _mark(ax: Axes, grid: Grid, box: Box, places: Sequence[Place], width: float) -> None:
-    """Mark places where there is room for their names."""
+def _mark(ax: Axes, grid: Grid, box: Box, places: Sequence[Place], width: float) -> list[tuple[float, float]]:
+    """Mark places where there is room for their names, and return where the names stand."""
     left, bottom, right, top = box
     unit = (right - left) / width / 72  # a point in map coordinates
     rim = [withStroke(linewidth=1.8, foreground="white")]
@@ -326,6 +382,7 @@ def _mark(ax: Axes, grid: Grid, box: Box, places: Sequence[Place], width: float)
         ax.text(
             x + 3.5 * unit, y + 2.5 * unit, name, fontsize=6.8, color=INK, zorder=5, path_effects=rim, parse_math=False
         )
+    return [((left + right) / 2, (bottom + top) / 2) for left, bottom, right, top in taken]
 
 
 def _overlap(a: Box, b: Box) -> bool:

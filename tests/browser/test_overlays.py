@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from case import StandIn
 from conftest import Server, Visit
+from PIL import Image
 
 from sslpdl import forecast
 from sslpdl.archive import ArchiveWriter, open_archive
 from sslpdl.dashboard.figures import HATCH
 from sslpdl.grid import KOREA_5KM
-from sslpdl.plots.palettes import MISSING, RAIN
+from sslpdl.plots.palettes import MISSING, MISSING_DARK, RAIN
 
 GRID = KOREA_5KM
 RUN = "2022-08-08T00:00"
@@ -114,6 +115,28 @@ def test_contours_lie_where_the_field_crosses_the_level_and_move_with_time(open_
     assert share_on_line(page, "probability", 1008, lead=3) > 0.85
     assert page.messages == [], "moving in time asks nothing"
     assert "valid 03:00 UTC Mon 8 Aug 2022" in page.text(".overlay-key")
+
+
+def test_the_maps_say_what_is_drawn_over_them(open_page: Callable[..., Visit]) -> None:
+    page = open_page("", overlays="slp,wind_850")
+    for name in MAPS:
+        picture = page.page.locator(f"[data-map={name}] [role=img]")
+        page.page.wait_for_timeout(500)
+        assert str(picture.get_attribute("aria-label")).endswith("drawn over it: Sea-level pressure, Wind 850 hPa")
+    page.page.locator(".overlays .menu-button").click()
+    page.page.locator(".overlay-menu button").click()
+    page.page.wait_for_timeout(600)
+    assert "drawn over" not in str(page.page.locator("[data-map=nwp] [role=img]").get_attribute("aria-label"))
+
+
+def test_the_picture_to_download_has_the_overlays(open_page: Callable[..., Visit], tmp_path: Path) -> None:
+    page = open_page("&drawer=share", overlays="slp")
+    with page.page.expect_download() as waiting:
+        page.page.locator("button[data-form=png]").click()
+    assert "_slp" in waiting.value.suggested_filename
+    waiting.value.save_as(tmp_path / "a.png")
+    pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert like(pixels, PRESSURE, 30).sum() > 1000
 
 
 def nodes_in(page: Visit) -> list[tuple[int, int]]:
@@ -267,11 +290,16 @@ def only_classes_and_hatching(page: Visit) -> np.ndarray:
     return page.screen()
 
 
-def hatched(part: np.ndarray) -> bool:
-    """Whether a part of the screen has grey ground and darker lines, and nothing lighter."""
-    ground = (part == rgb(MISSING)).all(-1).mean()
-    lines = like(part, rgb(HATCH), 45).mean()
-    return bool(ground > 0.3 and 0.05 < lines < 0.5 and part.max() <= rgb(MISSING)[0])
+# what is missing, and its hatching
+LOOKS = {"light": (rgb(MISSING), rgb(HATCH)), "dark": (rgb(MISSING_DARK), rgb("#988b7d"))}
+
+
+def hatched(part: np.ndarray, theme: str = "light") -> bool:
+    """Whether a part of the screen has the ground and the lines of what is missing, and nothing lighter."""
+    missing, hatch = LOOKS[theme]
+    ground = (part == missing).all(-1).mean()
+    lines = like(part, hatch, 45).mean()
+    return bool(ground > 0.3 and 0.05 < lines < 0.5 and part.max() <= max(*missing, *hatch))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -281,9 +309,9 @@ def test_what_is_missing_is_hatched_and_what_is_known_has_its_colour(
     page = open_page(f"&theme={theme}", width=2200, height=1400)
     screen = only_classes_and_hatching(page)
     (left, right), (top, bottom) = page.pixel_of("nwp", GRID.x[[21, 68]], GRID.y[[188, 151]])
-    assert hatched(screen[top:bottom, left:right])
+    assert hatched(screen[top:bottom, left:right], theme)
     (left, right), (top, bottom) = page.pixel_of("qpe", GRID.x[[91, 126]], GRID.y[[220, 2]])
-    assert hatched(screen[top:bottom, left:right])
+    assert hatched(screen[top:bottom, left:right], theme)
     rain = np.zeros(GRID.shape)
     rain[:30] = 12
     rain[150:190, 20:70] = np.nan
@@ -303,8 +331,17 @@ def test_what_is_missing_is_hatched_and_what_is_known_has_its_colour(
     shown = screen[
         int(swatch["y"]) + 2 : int(swatch["y"]) + 10, int(swatch["x"]) + 3 : int(swatch["x"] + swatch["width"]) - 3
     ]
-    assert (shown == rgb(MISSING)).all(-1).any()
-    assert like(shown, rgb(HATCH), 30).any(), "the legend shows the hatching"
+    assert (shown == LOOKS[theme][0]).all(-1).any()
+    assert like(shown, LOOKS[theme][1], 30).any(), "the legend shows the hatching"
+
+
+def test_missing_data_follow_the_colours_of_the_page(open_page: Callable[..., Visit]) -> None:
+    page = open_page("&theme=light", width=2200, height=1400)
+    (left, right), (top, bottom) = page.pixel_of("qpe", GRID.x[[91, 126]], GRID.y[[220, 2]])
+    for theme in ("dark", "light"):  # light is followed by dark, dark by automatic, which is light here
+        page.page.locator("header .theme").click()
+        page.settle()
+        assert hatched(only_classes_and_hatching(page)[top:bottom, left:right], theme)
 
 
 def test_where_nothing_is_known_all_is_hatched(open_page: Callable[..., Visit]) -> None:

@@ -11,6 +11,7 @@ from sslpdl import data
 from sslpdl.dashboard.basemap import basemap
 from sslpdl.dashboard.exports.contents import AT_CHOSEN_THRESHOLD, USUAL, codes
 from sslpdl.dashboard.frames import RAIN_PALETTES
+from sslpdl.dashboard.overlays import describe
 from sslpdl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Order:
         Of rain.
     panels : tuple of str
         What the maps show from left to right, see `contents`.
+    overlays : tuple of str
+        What is drawn over all maps, in the order of the page's menu.
     point : tuple of float or None
         Longitude and latitude of the chosen place.
     language : str
@@ -80,6 +83,7 @@ class Order:
     by_hand: bool
     palette: Palette
     panels: tuple[str, ...]
+    overlays: tuple[str, ...]
     point: tuple[float, float] | None
     language: str
     dpi: int
@@ -96,7 +100,8 @@ class Order:
             What the visitor looks at.
         message : dict
             ``form``, ``init``, ``lead`` [h], and where needed ``first`` and ``last`` [h], ``threshold`` [mm],
-            ``region``, ``window``, ``palette``, ``panels``, ``point``, ``language``, ``dpi``, ``fps``.
+            ``region``, ``window``, ``palette``, ``panels``, ``overlays``, ``point``,
+            ``language``, ``dpi``, ``fps``.
 
         Raises
         ------
@@ -127,6 +132,7 @@ class Order:
             by_hand=bool(window),
             palette=RAIN_PALETTES[names.index(_one_of(message, "palette", names, "palette"))],
             panels=_panels(source, message.get("panels", USUAL)),
+            overlays=_overlays(source, message.get("overlays", ())),
             point=None if point is None else (point[0], point[1]),
             language=_one_of(message, "language", ("en", "ko"), "language"),
             dpi=_one_of(message | {"dpi": message.get("dpi", 150)}, "dpi", _RESOLUTIONS, "resolution"),
@@ -177,6 +183,15 @@ def _panels(source: Source, asked: Any) -> tuple[str, ...]:
     return tuple(panels)
 
 
+def _overlays(source: Source, asked: Any) -> tuple[str, ...]:
+    """Return what is drawn over the maps, each known, once, and in the order of the page."""
+    known = list(describe(source))
+    names = list(asked) if isinstance(asked, list | tuple) else [None]
+    if not all(isinstance(name, str) and name in known for name in names):
+        raise ConfigError("what is drawn over the maps is not there any more; reload the page.", kind="reload")
+    return tuple(name for name in known if name in names)
+
+
 def _window(source: Source, window: Any) -> Box:
     left, bottom, right, top = _numbers(window, 4, "view of the maps")
     x0, y0, x1, y1 = basemap(source.grid).surroundings
@@ -208,7 +223,7 @@ def file_name(source: Source, order: Order) -> str:
             parts.append("-".join(code.replace(":", "") for code in order.panels))
         if order.threshold is not None and set(order.panels) & set(AT_CHOSEN_THRESHOLD):
             parts.append(f"ge{source.probabilities.thresholds[order.threshold]:g}mm")
-        parts.append("view" if order.by_hand else order.region)
+        parts += ["-".join(order.overlays), "view" if order.by_hand else order.region]
     elif order.form == "region":
         parts.append(order.region or "grid")
     elif order.form == "point" and order.point is not None:

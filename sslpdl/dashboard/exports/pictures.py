@@ -12,6 +12,7 @@ from sslpdl import __version__, data
 from sslpdl.dashboard.basemap import basemap
 from sslpdl.dashboard.exports.contents import Contents, names_its_window
 from sslpdl.dashboard.exports.order import nearest_station
+from sslpdl.dashboard.exports.over_maps import Overlays
 from sslpdl.dashboard.exports.reading import Shown
 from sslpdl.dashboard.exports.words import WORDS, when
 from sslpdl.errors import ConfigError
@@ -63,11 +64,19 @@ def film(source: Source, order: Order, progress: Progress) -> tuple[bytes, str]:
         raise ConfigError(f"a film has at most {_MOST_PICTURES} lead times; choose fewer.", kind="too_large")
     author = _Author(source, order)
     palettes = [panel.palette for panel in author.panels(order.leads[0])]
-    return write_gif(lambda: author.pictures(progress), order.fps, palettes), author.remark
+    inks = [overlay.ink for overlay in author.overlays.at(order.leads[0])]
+    return write_gif(lambda: author.pictures(progress), order.fps, palettes, inks), author.remark
 
 
-def write_gif(pictures: Callable[[], Iterator[NDArray[np.uint8]]], fps: int, palettes: Iterable[Palette]) -> bytes:
-    """Return images (rows, columns, 3) as a GIF that begins again at its end, with all classes in their own colours.
+def write_gif(
+    pictures: Callable[[], Iterator[NDArray[np.uint8]]],
+    fps: int,
+    palettes: Iterable[Palette],
+    inks: Iterable[str] = (),
+) -> bytes:
+    """Return images (rows, columns, 3) as a GIF that begins again at its end.
+
+    All classes and `inks` (``#rrggbb``) keep their own colours.
 
     Raises
     ------
@@ -78,7 +87,7 @@ def write_gif(pictures: Callable[[], Iterator[NDArray[np.uint8]]], fps: int, pal
 
     rest = iter(pictures())
     first = Image.fromarray(next(rest))
-    colours = _colours(first, palettes)
+    colours = _colours(first, palettes, inks)
     buffer = _Bounded()
     reduced = (Image.fromarray(image).quantize(palette=colours, dither=Image.Dither.NONE) for image in rest)
     step = 1000 // fps
@@ -98,15 +107,15 @@ class _Bounded(io.BytesIO):
         return super().write(content)
 
 
-def _colours(image: Image.Image, palettes: Iterable[Palette]) -> Image.Image:
-    """Return an image that holds the palette of a film: all classes as they are, the rest from its first picture."""
+def _colours(image: Image.Image, palettes: Iterable[Palette], inks: Iterable[str]) -> Image.Image:
+    """Return an image that holds the palette of a film: classes and inks as they are, the rest from a picture."""
     from PIL import Image
 
     from sslpdl.plots.maps import LAND, SEA
 
     hexes = [colour for palette in palettes for colour in palette.hex if len(colour) == 7]
     fixed = list(
-        dict.fromkeys(tuple(bytes.fromhex(colour[1:])) for colour in [*hexes, LAND, SEA, "#ffffff", "#ffb020"])
+        dict.fromkeys(tuple(bytes.fromhex(colour[1:])) for colour in [*hexes, *inks, LAND, SEA, "#ffffff", "#ffb020"])
     )
     found = image.quantize(colors=256 - len(fixed), method=Image.Quantize.MEDIANCUT).getpalette() or []
     others = np.array(found, int).reshape(-1, 3)
@@ -131,6 +140,7 @@ class _Author:
         self.words = WORDS[self.language]
         self.shown = Shown(source, order.run)
         self.contents = Contents(self.shown, order, self.language)
+        self.overlays = Overlays(self.shown, order, self.language)
 
     def sheet(self, lead: int) -> Sheet:
         """Return the maps of a lead time."""
@@ -145,6 +155,7 @@ class _Author:
             notes=self.notes(),
             places=self.places(),
             missing=self.words["missing"],
+            overlays=self.overlays.at(lead),
         )
 
     def pictures(self, progress: Progress) -> Iterator[NDArray[np.uint8]]:
@@ -154,7 +165,7 @@ class _Author:
         sheet = self.sheet(self.order.leads[0])
         for k, lead in enumerate(self.order.leads):
             if k:
-                sheet.show(self.panels(lead), **self.headings(lead))
+                sheet.show(self.panels(lead), **self.headings(lead), overlays=self.overlays.at(lead))
             yield pixels(sheet.figure, dpi=_FILM_DPI)
             progress(k + 1, len(self.order.leads))
 

@@ -31,12 +31,12 @@ const DARK = matchMedia("(prefers-color-scheme: dark)");
 const themeOf = (chosen) => chosen || (DARK.matches ? "dark" : "light");
 
 // What is drawn into the figures, where no style sheet reaches; the light colours are those that came from the server.
-const DARK_MAP = { sea: "#101921", land: "#303e4a", veil: "#05090d", ink: "#dce6ee", casing: "#0b131a" };
+const DARK_MAP = { sea: "#101921", land: "#303e4a", veil: "#05090d", ink: "#dce6ee", casing: "#0b131a", hatch: "#988b7d" };
 
 function darkColours(renderer) {
   const { glyph } = renderer;
-  const { sea, land, veil, ink, casing } = DARK_MAP;
-  if (renderer.name === "missing") return {};
+  const { sea, land, veil, ink, casing, hatch } = DARK_MAP;
+  if (renderer.name === "missing") return { hatch_color: hatch };
   if (glyph.type === "Patches") return { fill_color: land };
   if (glyph.type === "Quad") return renderer.name === "veil" ? { fill_color: veil } : { line_color: ink };
   if (glyph.type === "Scatter") return { line_color: sea };
@@ -84,6 +84,8 @@ class Look {
     if (theme === this.painted) return;
     // light figures come as they are from the server
     if (this.painted || theme === "dark") for (const figure of this.figures) paintFigure(figure, theme, this.covered);
+    const again = this.painted;
     this.painted = theme;
+    if (again) this.repainted?.();
   }
 }

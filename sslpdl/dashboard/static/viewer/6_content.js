@@ -44,7 +44,7 @@ function combined(a, missingA, b, missingB, combine, result, missing) {
 }
 
 function categories(colours, thresholds) {
-  const hex = [...colours, "#b9b9b9"];
+  const hex = [...colours, ""]; // the last is that of missing data, see `themed`
   return { hex, edges: thresholds, labels: thresholds.map(plain), bad_index: colours.length };
 }
 

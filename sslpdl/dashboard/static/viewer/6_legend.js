@@ -1,3 +1,6 @@
+// A palette with the colour that missing data have on light or dark maps: the last of its colours.
+const themed = (palette, missing) => ({ ...palette, hex: [...palette.hex.slice(0, -1), missing] });
+
 const isClear = (colour) => colour.length === 9 && colour.endsWith("00");
 
 // Classes that have names instead of edges.

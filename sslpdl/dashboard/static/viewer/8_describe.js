@@ -22,13 +22,23 @@ class Describer {
     if (playing) return;
     const valid = words.validAt(moment(utc(init) + config.lead_times[lead] * HOUR));
     const notices = new Set();
+    const over = this.overlays();
     for (const card of cards.filter((one) => !one.card.hidden)) {
       const notice = card.notice.hidden ? "" : card.notice.textContent;
-      const parts = [card.title.textContent, card.unit.textContent, valid, notice || this.largest(card)];
+      const parts = [card.title.textContent, card.unit.textContent, valid, notice || this.largest(card), over];
       card.picture.setAttribute("aria-label", parts.filter(Boolean).join(", "));
       if (notice) notices.add(`${card.title.textContent}: ${notice}`);
     }
     this.announce([...notices].join(". "));
+  }
+
+  // Names of what is drawn over the maps at this time.
+  overlays() {
+    const { config, library, run, store } = this.viewer;
+    const { init, lead, overlays } = store.get();
+    const drawn = overlays.filter((name) =>
+      config.overlays[name].kind === "gauges" ? run?.frames[lead]?.qpe : library.overlay(init, name)?.frames?.[lead]);
+    return drawn.length ? words.overlays.over(drawn.map(overlayName).join(", ")) : "";
   }
 
   // Seconds that pass are no news.
@@ -71,6 +81,7 @@ feature({
       draw: (_, changed) => (changed.size > 1 || !changed.has("pointer")) && soon(),
       run: soon,
       frame: soon,
+      arrived: soon,
       moved: soon,
       close: () => clearTimeout(describer.timer),
     };

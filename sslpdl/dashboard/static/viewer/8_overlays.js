@@ -3,20 +3,10 @@
 
 const SPACING = { barbs: 46, arrows: 40 }; // pixels between vectors
 const ARROW_SAMPLE = 200; // g/kg m/s of the arrow in the key
-const DASHES = { gph_500: [9, 4], gph_100: [9, 3, 2, 3] };
 const SAMPLE = { width: 44, height: 20 };
 
-// Ink and halo stay legible on every class of the palettes.
-const OVERLAY_INKS = {
-  light: {
-    halo: "rgba(255, 255, 255, .88)", slp: "#3d1d66", gph_850: "#7a2f00", gph_500: "#0a3b8c", gph_100: "#00565b",
-    wind_10m: "#12212f", wind_850: "#8c1230", wind_500: "#0a3b8c", flux_850: "#06572f", gauges: "#12212f",
-  },
-  dark: {
-    halo: "rgba(8, 14, 20, .85)", slp: "#d9b8ff", gph_850: "#ffb27d", gph_500: "#9cc4ff", gph_100: "#7fe3e8",
-    wind_10m: "#f2f6fa", wind_850: "#ff9db2", wind_500: "#9cc4ff", flux_850: "#7fe0a8", gauges: "#f2f6fa",
-  },
-};
+// With it inks stay legible on every class of the palettes.
+const HALOS = { light: "rgba(255, 255, 255, .88)", dark: "rgba(8, 14, 20, .85)" };
 
 class OverlayMenu {
   constructor(viewer) {
@@ -168,12 +158,9 @@ class Overlays {
     return context;
   }
 
-  get colours() {
-    return OVERLAY_INKS[themeOf(this.state.theme)];
-  }
-
   ink(name) {
-    return { ink: this.colours[name], halo: this.colours.halo };
+    const theme = themeOf(this.state.theme);
+    return { ink: this.viewer.config.overlays[name].ink[theme], halo: HALOS[theme] };
   }
 
   contours(context, name, lines, { bold, taken }) {
@@ -185,8 +172,9 @@ class Overlays {
       addContour(shapes, xs, ys);
       addLabels(shapes, xs, ys, plain(value), taken, this.size);
     }
-    inkShapes(context, thin, { ...this.ink(name), width: 1.2, dash: DASHES[name] });
-    inkShapes(context, thick, { ...this.ink(name), width: 2.2, dash: DASHES[name] });
+    const { dash } = this.viewer.config.overlays[name];
+    inkShapes(context, thin, { ...this.ink(name), width: 1.2, dash });
+    inkShapes(context, thick, { ...this.ink(name), width: 2.2, dash });
   }
 
   vectors(context, name, frame, about, add) {
@@ -262,11 +250,11 @@ class Overlays {
     const shapes = newShapes();
     const middle = height / 2;
     const kind = this.kind(name);
-    if (kind === "gauges") inkMarks(context, [{ x: width / 2, y: middle, colour: this.colours.halo }], this.ink(name));
+    if (kind === "gauges") inkMarks(context, [{ x: width / 2, y: middle, colour: this.ink(name).halo }], this.ink(name));
     else if (kind === "contours") addContour(shapes, [4, width - 4], [middle, middle]);
     else if (kind === "barbs") addBarb(shapes, width - 8, height - 5, 65 * KNOT, 0);
     else addArrow(shapes, width / 2, middle, ARROW_SAMPLE, 0);
-    inkShapes(context, shapes, { ...this.ink(name), dash: DASHES[name] });
+    inkShapes(context, shapes, { ...this.ink(name), dash: this.viewer.config.overlays[name].dash });
     return canvas;
   }
 }

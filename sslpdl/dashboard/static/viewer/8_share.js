@@ -214,6 +214,7 @@ class SharePanel {
         window: linked.zoomed ? [left, bottom, right, top] : null,
         palette: state.palette,
         panels: this.viewer.contents.shown,
+        overlays: state.overlays,
         point: this.place(),
         language: this.words.language,
         ...more,

@@ -55,6 +55,7 @@ class Viewer {
     this.root = h("div", { class: "app" }, this.header.element, this.controls.element,
       h("div", { class: "stage" }, this.main, this.drawer.element), this.footer.element, this.help);
     this.look = new Look(this.root, this.cards.map((card) => card.figure), this.config.covered);
+    this.look.repainted = () => this.drawPalette();
     this.cards[0].body.append(this.mapButtons());
     this.store.listen((_, changed) => this.draw(changed));
     this.stopListening = listenToKeys(this.actions);
@@ -192,8 +193,9 @@ class Viewer {
   drawPalette() {
     this.cards.forEach((card, position) => {
       const content = this.contents.at(position);
-      card.setPalette(content.palette());
-      drawLegend(card.legend, content.palette(), content.legend);
+      const palette = themed(content.palette(), this.config.missing[themeOf(this.store.get().theme)]);
+      card.setPalette(palette);
+      drawLegend(card.legend, palette, content.legend);
     });
   }
 
