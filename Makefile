@@ -1,7 +1,7 @@
 # make app    set everything up and open the August 2022 page on http://localhost:5006
 # make test   the same set-up, then lint, types, tests, notebooks and the browser test
 # make demo   generate data, train, forecast, verify, and show the page
-# make lab    JupyterLab on the notebooks
+# make lab    JupyterLab on the notebooks; NOTEBOOKS=notebooks-student opens the student edition
 # make notebooks-html     the notebooks, executed, as web pages in build/notebooks
 # make notebooks-student  the notebooks without solutions, in notebooks-student
 # make bench  speed and memory, as ratios where there is a peer
@@ -15,6 +15,7 @@ VENV ?= .venv
 PIP_ARGS ?=
 PORT ?= 5006
 TEST_JOBS ?= 2
+NOTEBOOKS ?= notebooks
 
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
@@ -57,7 +58,7 @@ demo: $(SETUP)
 	$(BIN)/sslpdl app --archive $(DEMO)/test.zarr --model $(DEMO)/model --port $(PORT)
 
 lab: $(SETUP)
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=$(NOTEBOOKS) --LabApp.app_settings_dir=$(abspath notebooks/.jupyterlab)
 
 notebooks-html: $(SETUP)
 	$(BIN)/python -m sslpdl.teaching html build/notebooks --pictures notebooks/pictures

@@ -16,6 +16,7 @@ from sslpdl.grid import KOREA_5KM
 from sslpdl.labels import LabelConfig
 from sslpdl.models.inspection import hidden_cells, reconstruction_errors, sampling_points
 from sslpdl.plots import RAIN, explore, inside, lessons, small_maps
+from sslpdl.teaching.invented import REGION
 
 GRID = KOREA_5KM.crop(64, 32, (64, 64))
 
@@ -133,6 +134,17 @@ def test_figures_have_one_map_for_each_thing(reconstruction, fields):
     assert _titles(figure)[0] == "gph_100 [gpm]"
 
 
+@pytest.mark.parametrize("grid", [KOREA_5KM, REGION], ids=["high", "wide"])
+def test_colour_bars_of_small_maps_are_about_as_high_as_the_maps(grid):
+    part = xr.DataArray(np.random.default_rng(0).random((5, *grid.shape)), dims=("channel", "y", "x"))
+    figure = small_maps.channels_figure(part.assign_coords(channel=list(CANONICAL[:5])), grid=grid)
+    figure.canvas.draw()
+    heights = [axis.get_position().height for axis in figure.axes if axis.axison]
+    maps, bars = heights[:5], heights[5:]
+    assert len(bars) == 5
+    assert max(bars) < 1.25 * max(maps)
+
+
 def test_learning_curve_keeps_numbers_and_reference():
     curve = pd.Series([1.0, 0.5], index=[10.0, 20.0])
     figure = lessons.learning_figure({"a": curve}, ylabel="loss", reference=0.9)
@@ -157,10 +169,15 @@ def test_sliders_redraw_the_picture_and_mistakes_are_told(rain):
     controls, message, picture = box.children
     by_name = {control.description: control for control in controls.children}
     assert by_name["scale"].label == "millimetres", "what is chosen shows, None included"
-    for name, value in (("β one-hot", 0.5), ("ρ ramp width", 0.2), ("ramp", True), ("scale", "sqrt")):
+    for name, value in (("β one-hot", 0.5), ("ρ ramp width", 0.2)):
         before = picture.value
         by_name[name].value = value
         assert picture.value != before, name
+    for name, place in (("ramp", 1), ("scale", 2), ("scale", 0)):
+        before = picture.value
+        by_name[name].index = place  # as the browser does
+        assert picture.value != before, name
+    assert by_name["scale"].label == "millimetres", "and shows when it is chosen again"
     before = picture.value
     by_name["heavy ≥ [mm]"].value = 1.0
     by_name["light ≥ [mm]"].value = 3.0
@@ -173,9 +190,9 @@ def test_mask_explorer_answers(reconstruction, fields):
     pytest.importorskip("ipywidgets")
     part = xr.DataArray(fields[0], dims=("channel", "y", "x"), coords={"channel": list(CANONICAL)})
     controls, _, picture = explore.mask_explorer(reconstruction, part, grid=GRID, channel="slp").children
-    for control, value in zip(controls.children, (0.3, 5, "rain"), strict=True):
+    for control, name, value in zip(controls.children, ("value", "value", "label"), (0.3, 5, "rain"), strict=True):
         before = picture.value
-        control.value = value
+        setattr(control, name, value)
         assert picture.value != before
 
 
@@ -221,11 +238,13 @@ def test_scores_with_intervals_as_text():
             {**row, "value": 0.314, "lower": 0.25, "upper": 0.351},
             {**row, "model": "ours", "value": np.nan, "lower": np.nan, "upper": np.nan},
             {**row, "score": "far", "value": 0.5, "lower": np.nan, "upper": np.nan},
+            {**row, "score": "bss", "value": -0.2, "lower": -0.33, "upper": -0.04},
         ]
     )
-    text = with_intervals(table, ["csi", "far"])
+    text = with_intervals(table, ["csi", "far", "bss"])
     assert text.loc[(1.0, "raw"), "csi"] == "0.31 (0.25–0.35)"
     assert text.loc[(1.0, "raw"), "far"] == "0.50"
+    assert text.loc[(1.0, "raw"), "bss"] == "-0.20 (-0.33 to -0.04)"
     assert text.loc[(1.0, "ours"), "csi"] == "–"
     assert text.loc[(1.0, "raw"), "events"] == 7
 

@@ -114,6 +114,8 @@ def test_the_student_edition_of_the_course(root, tmp_path):
         nbformat.validate(notebook)
         text = "\n".join(cell.source for cell in notebook.cells)
         assert "<details>" not in text and "# Your solution" in text
+        links = re.findall(r"\]\(([^)#:]+)\)", text)
+        assert links and [link for link in links if not (path.parent / link).exists()] == []
     with pytest.raises(ConfigError, match="overwrite"):
         student.student_edition(root / "notebooks", root / "notebooks")
     with pytest.raises(ConfigError, match="no notebooks"):

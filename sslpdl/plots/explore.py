@@ -160,7 +160,8 @@ def _in_notebook(draw: Callable[..., Figure], controls: Mapping[str, Control]) -
 
     def redraw(_change: Any = None) -> None:
         try:
-            picture.value = png(draw(**{name: one.value for name, one in inputs.items()}), dpi=_DPI)
+            values = {name: _chosen(controls[name], one.value) for name, one in inputs.items()}
+            picture.value = png(draw(**values), dpi=_DPI)
             message.value = ""
         except SslpdlError as error:
             message.value = f"<em>{error}</em>"
@@ -172,15 +173,26 @@ def _in_notebook(draw: Callable[..., Figure], controls: Mapping[str, Control]) -
     return widgets.VBox([widgets.HBox(list(inputs.values()), layout=rows), message, picture])
 
 
+def _places(choice: Choice) -> tuple[dict[str, int], int]:
+    """Return the places of the options by their text, and where the choice stands at first.
+
+    Widgets hold places and not values: a value of None would mean that nothing is chosen.
+    """
+    return {text: place for place, text in enumerate(choice.options)}, list(choice.options.values()).index(choice.value)
+
+
+def _chosen(control: Control, held: Any) -> Any:
+    """Return the value that a widget of a control stands for."""
+    return list(control.options.values())[held] if isinstance(control, Choice) else held
+
+
 def _ipywidget(control: Control) -> Any:
     import ipywidgets as widgets
 
     style = {"description_width": "110px"}
     if isinstance(control, Choice):
-        # by its place: a value of None would mean that nothing is chosen
-        place = list(control.options.values()).index(control.value)
-        options = list(control.options.items())
-        return widgets.Dropdown(options=options, index=place, description=control.label, style=style)
+        places, first = _places(control)
+        return widgets.Dropdown(options=list(places.items()), value=first, description=control.label, style=style)
     whole = isinstance(control.value, int)
     kind = widgets.IntSlider if whole else widgets.FloatSlider
     # a figure takes a tenth of a second: redraw when the slider is let go, not at every pixel of its way
@@ -202,16 +214,13 @@ def _served(draw: Callable[..., Figure], controls: Mapping[str, Control], alt: s
     without_foreign_fonts()
     inputs = {name: _panel_widget(control) for name, control in controls.items()}
 
-    def chosen(name: str) -> Any:
-        control, value = controls[name], inputs[name].value
-        return list(control.options.values())[value] if isinstance(control, Choice) else value
-
     message = pn.pane.Str("")
     picture = pn.pane.PNG(None, alt_text=alt, sizing_mode="scale_width", max_width=1040)
 
     def redraw(*_events: Any) -> None:
         try:
-            picture.object = png(draw(**{name: chosen(name) for name in inputs}), dpi=_DPI)
+            values = {name: _chosen(controls[name], one.value) for name, one in inputs.items()}
+            picture.object = png(draw(**values), dpi=_DPI)
             message.object = ""
         except SslpdlError as error:
             message.object = str(error)
@@ -226,10 +235,8 @@ def _panel_widget(control: Control) -> Any:
     import panel as pn
 
     if isinstance(control, Choice):
-        # by its place: a value of None would mean that nothing is chosen
-        places = {text: place for place, text in enumerate(control.options)}
-        place = list(control.options.values()).index(control.value)
-        return pn.widgets.Select(name=control.label, options=places, value=place, width=240)
+        places, first = _places(control)
+        return pn.widgets.Select(name=control.label, options=places, value=first, width=240)
     kind: Any = pn.widgets.IntSlider if isinstance(control.value, int) else pn.widgets.FloatSlider
     return kind(
         name=control.label, value=control.value, start=control.low, end=control.high, step=control.step, width=240

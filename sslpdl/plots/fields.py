@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from sslpdl.channels import CHANNELS, WIND_PAIRS
 from sslpdl.errors import ConfigError
@@ -24,6 +25,8 @@ __all__ = ["field_map"]
 
 _KNOTS = 1.943844
 _BARBS_ALONG = 16
+_RIM: list[AbstractPathEffect] = [withStroke(linewidth=1.9, foreground="#ffffffb0")]
+"""Around lines and labels, which would vanish on dark colours."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,9 @@ def _contours(ax: Axes, grid: Grid, values: NDArray[Any], standard_name: str) ->
         return
     levels = _levels(known, SHADING.get(standard_name, _OTHER))
     lines = ax.contour(grid.x, grid.y, values, levels=levels, colors=INK, linewidths=0.8, zorder=4)
-    ax.clabel(lines, fmt="%g", fontsize=6.5, inline_spacing=3)
+    lines.set_path_effects(_RIM)
+    for label in ax.clabel(lines, fmt="%g", fontsize=6.5, inline_spacing=3):
+        label.set_path_effects(_RIM)
 
 
 def _wind_pair(level: str) -> tuple[str, str]:
@@ -205,4 +210,5 @@ def _barbs(ax: Axes, grid: Grid, east: NDArray[Any], north: NDArray[Any]) -> Non
         linewidth=0.6,
         color=INK,
         zorder=5,
+        path_effects=_RIM,
     )

@@ -173,7 +173,7 @@ def browse(
     import hvplot.xarray  # noqa: F401
 
     scale = _scale(grid)
-    name, long_name, _ = _named(field)
+    name, long_name, units = _named(field)
     shown = field.rename(name).drop_vars([c for c in field.coords if c not in field.dims])
     shown = shown.assign_coords(x=field["x"].values / scale, y=field["y"].values / scale)
     sliders = [str(dimension) for dimension in field.dims if dimension not in ("y", "x")]
@@ -190,7 +190,7 @@ def browse(
     }
     if palette is None:
         image = shown.hvplot.image(
-            x="x", y="y", groupby=sliders, dynamic=True, **{**common, "cmap": "viridis", **options}
+            x="x", y="y", groupby=sliders, dynamic=True, **{**common, "cmap": "viridis", "clabel": units, **options}
         )
         if sliders and start:
             image = image.redim.default(**start)

@@ -38,7 +38,9 @@ def channels_figure(fields: xr.DataArray, *, grid: Grid, columns: int = 4) -> Pi
     """
     names = [str(name) for name in fields["channel"].values]
     rows = -(-len(names) // columns)
-    figure = Picture(figsize=(2.4 * columns, 3.6 * rows))
+    left, bottom, right, top = grid.bounds
+    # as high as the maps, so that colour bars do not stand out above those of a wide region
+    figure = Picture(figsize=(2.4 * columns, (0.6 + 1.7 * (top - bottom) / (right - left)) * rows))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, name in zip(axes, names, strict=False):
         image = small_map(axis, fields.sel(channel=name).values, grid=grid, name=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def without_solutions(notebook: Any) -> Any:
 
 
 def student_edition(source: Path, out: Path) -> list[Path]:
-    """Write the student edition of all notebooks of a folder.
+    """Write the student edition of all notebooks of a folder, with the map of the course and its pictures.
 
     Parameters
     ----------
@@ -75,4 +76,10 @@ def student_edition(source: Path, out: Path) -> list[Path]:
     for path in paths:
         nbformat.write(without_solutions(nbformat.read(path, as_version=4)), out / path.name)
         written.append(out / path.name)
+    # the notebooks link to the map of the course, and that shows the pictures
+    for path in (source / "README.md", *sorted((source / "pictures").glob("*.png"))):
+        if path.is_file():
+            target = out / path.relative_to(source)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, target)
     return written

@@ -49,7 +49,8 @@ def with_intervals(
     def text(value: float, lower: float, upper: float) -> str:
         if np.isnan(value):
             return "–"
-        interval = "" if np.isnan(lower) else f" ({lower:.{digits}f}–{upper:.{digits}f})"
+        between = " to " if lower < 0 else "–"  # a dash before a minus sign is hard to read
+        interval = "" if np.isnan(lower) else f" ({lower:.{digits}f}{between}{upper:.{digits}f})"
         return f"{value:.{digits}f}{interval}"
 
     words = [text(*row) for row in part[["value", "lower", "upper"]].itertuples(index=False)]

@@ -3,37 +3,62 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from conftest import free_port
 
-PlaywrightTimeout = pytest.importorskip("playwright.sync_api").TimeoutError
+playwright = pytest.importorskip("playwright.sync_api")
+PlaywrightTimeout, expect = playwright.TimeoutError, playwright.expect
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = "02_label_visualization.ipynb"
 PATIENCE = 180_000
 
 
-@pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of one notebook, where JupyterLab may save what it runs."""
-    folder = tmp_path_factory.mktemp("course")
-    shutil.copyfile(ROOT / "notebooks" / NOTEBOOK, folder / NOTEBOOK)
-    return folder
+MAPS = """\
+from sslpdl import open_archive, teaching
+from sslpdl.grid import Grid
+from sslpdl.plots import RAIN, interactive
+
+interactive.notebook()
+archive = open_archive(teaching.sample_archive())
+rain = archive["fields"].sel(channel="rain")
+interactive.browse(rain, grid=Grid.from_dataset(archive), palette=RAIN, start={"lead_time": 12})
+"""
 
 
-def _tab(chromium: Any, url: str) -> tuple[Any, list[str]]:
-    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(PATIENCE)
+@pytest.fixture
+def lab(chromium: Any, started: Callable[..., None], tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a notebook in a JupyterLab that is set up as ``make lab`` does; nothing may be asked of another host."""
+    pytest.importorskip("jupyterlab")
+    pages: list[Any] = []
     foreign: list[str] = []
-    local = ("http://localhost:", "http://127.0.0.1:", "blob:", "data:")
-    page.on("request", lambda request: None if request.url.startswith(local) else foreign.append(request.url))
-    page.goto(url)
-    return page, foreign
+
+    def go(notebook: Any) -> Any:
+        nbformat.write(notebook, tmp_path / "notebook.ipynb")
+        port = free_port()
+        options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--notebook-dir=."]
+        options.append(f"--LabApp.app_settings_dir={ROOT / 'notebooks' / '.jupyterlab'}")
+        started("jupyterlab", *options, url=f"http://127.0.0.1:{port}/api", folder=tmp_path)
+        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        pages.append(page)
+        page.set_default_timeout(PATIENCE)
+        local = ("http://localhost:", "http://127.0.0.1:", "blob:", "data:")
+        page.on("request", lambda request: None if request.url.startswith(local) else foreign.append(request.url))
+        page.goto(f"http://127.0.0.1:{port}/lab/tree/notebook.ipynb?reset")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        return page
+
+    yield go
+    for page in pages:
+        assert page.get_by_text("Jupyter news").count() == 0
+        assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+        page.close()
+    assert foreign == []
 
 
 def _run_all(page: Any) -> None:
@@ -52,26 +77,55 @@ def _run_all(page: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_explorer_answers_in_jupyterlab(chromium: Any, started: Callable[..., None], course: Path) -> None:
-    pytest.importorskip("jupyterlab")
-    port = free_port()
-    options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--ServerApp.root_dir=."]
-    options.append("--LabApp.news_url=")
-    started("jupyterlab", *options, url=f"http://127.0.0.1:{port}/api", folder=course)
-    page, foreign = _tab(chromium, f"http://127.0.0.1:{port}/lab/tree/{NOTEBOOK}?reset")
-    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+def test_the_explorer_answers_in_jupyterlab(lab: Callable[..., Any]) -> None:
+    page = lab(nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4))
     _run_all(page)
     picture = page.locator(".widget-image, .jupyter-widgets img").first
     picture.wait_for(state="attached")
     picture.scroll_into_view_if_needed()
-    before = picture.get_attribute("src")
-    page.locator(".widget-dropdown select").last.select_option("sqrt")
-    page.wait_for_function(
-        "before => document.querySelector('.widget-image, .jupyter-widgets img').src !== before", arg=before
-    )
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert foreign == []
-    page.close()
+    scale = page.locator(".widget-dropdown select").last
+    for act in (
+        lambda: page.locator(".widget-slider .noUi-handle").nth(3).press("ArrowRight"),
+        lambda: scale.select_option("sqrt"),
+        lambda: scale.select_option("millimetres"),
+    ):
+        before = picture.get_attribute("src")
+        act()
+        expect(picture).not_to_have_attribute("src", str(before), timeout=PATIENCE)
+    page.wait_for_timeout(500)  # what the kernel answers must not undo the choice
+    assert scale.input_value() == "millimetres"
+
+
+@pytest.mark.slow
+def test_the_maps_answer_in_jupyterlab(lab: Callable[..., Any]) -> None:
+    for package in ("geoviews", "hvplot"):
+        pytest.importorskip(package)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    page = lab(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(MAPS)], metadata=kernel))
+    _run_all(page)
+    canvas = page.locator(".jp-OutputArea .bk-Canvas canvas").first
+    canvas.wait_for()
+    handles = page.locator(".jp-OutputArea .noUi-handle")
+    assert handles.count() == 2
+    seen = [_settled(canvas)]
+    for handle in (0, 1):
+        handles.nth(handle).press("ArrowRight")
+        for _ in range(PATIENCE // 200):
+            if canvas.screenshot() != seen[-1]:
+                break
+            page.wait_for_timeout(200)
+        seen.append(_settled(canvas))
+    assert len(set(seen)) == 3, "another picture after each move"
+
+
+def _settled(canvas: Any) -> bytes:
+    """Return what a canvas shows once it has not changed for a second, the pointer away from it."""
+    canvas.page.mouse.move(0, 0)
+    before = b""
+    while (now := canvas.screenshot()) != before:
+        before = now
+        canvas.page.wait_for_timeout(1000)
+    return bytes(now)
 
 
 def test_an_exported_explorer_answers_without_a_kernel(chromium: Any, tmp_path: Path) -> None:
