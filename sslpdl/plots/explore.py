@@ -195,7 +195,7 @@ def _ipywidget(control: Control) -> Any:
         return widgets.Dropdown(options=list(places.items()), value=first, description=control.label, style=style)
     whole = isinstance(control.value, int)
     kind = widgets.IntSlider if whole else widgets.FloatSlider
-    # a figure takes a tenth of a second: redraw when the slider is let go, not at every pixel of its way
+    # a figure takes about half a second: redraw when the slider is let go, not at every pixel of its way
     return kind(
         value=control.value,
         min=control.low,
