@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sslpdl.dashboard.basemap import Basemap, basemap
+from sslpdl.dashboard.figures import MAPS, MapFigures
 from sslpdl.data import stations
 from sslpdl.grid import KOREA_5KM, RDAPS_12KM, Grid
 
@@ -101,3 +102,18 @@ def test_regions_and_places_are_those_on_the_grid() -> None:
     assert geography.places["x"][0] == pytest.approx(float(KOREA_5KM.xy(seoul.lon, seoul.lat)[0]))
     small = basemap(KOREA_5KM.crop(100, 40, (20, 30)))
     assert "Jeju" not in small.places["name"]
+
+
+def test_bokeh_finds_nothing_wrong_with_the_maps(caplog: pytest.LogCaptureFixture) -> None:
+    """The server does not let Bokeh check the same maps again for every visitor."""
+    document_module = pytest.importorskip("bokeh.document", reason="Bokeh comes with the extra 'app'")
+    document = document_module.Document()
+    figures = MapFigures(KOREA_5KM, basemap(KOREA_5KM))
+    plots = [figures.plot(name) for name in MAPS]
+    for plot in plots:
+        document.add_root(plot)
+    document.validate()
+    assert not caplog.records
+    plots[0].renderers[-1].glyph.x = "nowhere"
+    document.validate()
+    assert "BAD_COLUMN_NAME" in caplog.text, "what is wrong would be said"

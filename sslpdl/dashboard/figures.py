@@ -15,15 +15,17 @@ from sslpdl.plots.field_palettes import DIFFERENCE
 from sslpdl.plots.palettes import PROBABILITY, RAIN, Palette
 
 if TYPE_CHECKING:
-    from bokeh.models import ColumnDataSource, Plot, Range1d
+    from bokeh.models import AllIndices, ColumnDataSource, Plot, Range1d
+    from bokeh.models.glyph import Glyph
+    from bokeh.models.renderers import DataRenderer
 
     from sslpdl.dashboard.basemap import Basemap
     from sslpdl.grid import Grid
 
-__all__ = ["MAPS", "map_figures"]
+__all__ = ["MAPS", "MapFigures"]
 
 MAPS: dict[str, Palette] = {"nwp": RAIN, "probability": PROBABILITY, "qpe": RAIN, "extra": DIFFERENCE}
-"""The maps from left to right, with the palette that each begins with; the last is hidden until it is wanted."""
+"""The maps from left to right, with the palette that each begins with; the last is made when it is wanted."""
 
 SEA, LAND, VEIL, INK, HATCH = "#dfe7ee", "#f6f4ee", "#c3ccd5", "#33475b", "#858585"
 
@@ -42,17 +44,19 @@ _CASING: dict[str, Any] = {"line_color": "#ffffff", "line_alpha": 0.55, "line_wi
 
 @dataclass(frozen=True)
 class _Shared:
-    """What the three maps have in common: moving one moves all, and geography is sent once."""
+    """What the maps have in common: moving one moves all, and geography is sent once."""
 
     x_range: Range1d
     y_range: Range1d
     land: ColumnDataSource
     veil: ColumnDataSource
+    frame: ColumnDataSource
     lines: dict[str, ColumnDataSource]
+    everything: AllIndices
 
 
-def map_figures(grid: Grid, geography: Basemap) -> dict[str, Plot]:
-    """Return the plots by name, see `MAPS`.
+class MapFigures:
+    """The plots of one visitor, which move together.
 
     Parameters
     ----------
@@ -60,38 +64,46 @@ def map_figures(grid: Grid, geography: Basemap) -> dict[str, Plot]:
         The cells of the images.
     geography : Basemap
         From `basemap(grid)`.
-
-    Returns
-    -------
-    dict of str to Plot
-        Each has an image of class indices in a source named ``image-NAME``, all "missing" until the browser fills it
-        in, a colour mapper named ``colours-NAME``, and outlines of what is missing in a source named ``missing-NAME``.
     """
-    from bokeh.models import ColumnDataSource, Range1d
 
-    left, bottom, right, top = grid.bounds
-    lines = {kind: ColumnDataSource({"x": x, "y": y}) for kind, (x, y) in geography.lines.items() if kind != FINE}
-    # filled in by the browser where it is seen: indexing it in every map takes a tenth of a second
-    lines[FINE] = ColumnDataSource({"x": [], "y": []}, name="fine-coast")
-    shared = _Shared(
-        x_range=Range1d(start=left, end=right),
-        y_range=Range1d(start=bottom, end=top),
-        # filled in by the browser: rings travel joined, and are drawn one by one, those in view only
-        land=ColumnDataSource({"xs": [], "ys": []}, name="land"),
-        veil=ColumnDataSource(_around(grid, geography)),
-        lines={"graticule": ColumnDataSource({"x": [], "y": []}, name="graticule-lines")} | lines,
-    )
-    ground = SEA if geography.covered else LAND
-    return {name: _map(name, palette, grid, shared, ground) for name, palette in MAPS.items()}
+    def __init__(self, grid: Grid, geography: Basemap) -> None:
+        from bokeh.models import AllIndices, ColumnDataSource, Range1d
+
+        self._grid = grid
+        self._ground = SEA if geography.covered else LAND
+        left, bottom, right, top = grid.bounds
+        lines = {kind: ColumnDataSource({"x": x, "y": y}) for kind, (x, y) in geography.lines.items() if kind != FINE}
+        # filled in by the browser where it is seen: indexing it in every map takes a tenth of a second
+        lines[FINE] = ColumnDataSource({"x": [], "y": []}, name="fine-coast")
+        self._shared = _Shared(
+            x_range=Range1d(start=left, end=right),
+            y_range=Range1d(start=bottom, end=top),
+            # filled in by the browser: rings travel joined, and are drawn one by one, those in view only
+            land=ColumnDataSource({"xs": [], "ys": []}, name="land"),
+            veil=ColumnDataSource(_around(grid, geography)),
+            frame=ColumnDataSource(),
+            lines={"graticule": ColumnDataSource({"x": [], "y": []}, name="graticule-lines")} | lines,
+            everything=AllIndices(),
+        )
+
+    def plot(self, name: str) -> Plot:
+        """Return a new plot of `MAPS`.
+
+        It has an image of class indices in a source named ``image-NAME``, all "missing" until the browser fills it in,
+        a colour mapper named ``colours-NAME``, and outlines of what is missing in a source named ``missing-NAME``.
+        """
+        return _map(name, MAPS[name], self._grid, self._shared, self._ground)
 
 
 def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) -> Plot:
     from bokeh.models import PanTool, Plot, Toolbar, WheelZoomTool
-    from bokeh.models.glyphs import Line, Patches, Quad
+    from bokeh.models.glyphs import Patches
 
     pan, zoom = PanTool(), WheelZoomTool(zoom_on_axis=False, speed=1 / 400)
-    plot = Plot(
+    land = Patches(xs="xs", ys="ys", fill_color=LAND, line_color=None)
+    return Plot(
         name=f"map-{name}",
+        title=None,
         x_range=shared.x_range,
         y_range=shared.y_range,
         toolbar=Toolbar(tools=[pan, zoom], active_drag=pan, active_scroll=zoom),
@@ -102,23 +114,41 @@ def _map(name: str, palette: Palette, grid: Grid, shared: _Shared, ground: str) 
         border_fill_color=ground,
         sizing_mode="stretch_both",
         lod_threshold=None,
+        renderers=[_drawn(shared, shared.land, land), *_image(name, palette, grid, shared), *_geography(grid, shared)],
     )
-    plot.add_glyph(shared.land, Patches(xs="xs", ys="ys", fill_color=LAND, line_color=None))
-    _add_image(plot, name, palette, grid)
-    plot.add_glyph(shared.veil, Quad(fill_color=VEIL, fill_alpha=0.62, line_color=None), name="veil")
+
+
+def _drawn(shared: _Shared, source: ColumnDataSource, glyph: Glyph, **options: Any) -> DataRenderer:
+    """Return a renderer; nothing on a map is selected or muted, so that its glyph serves in every state.
+
+    By default the browser makes three more glyphs of each.
+    """
+    from bokeh.models import CDSView
+    from bokeh.models.renderers import GlyphRenderer
+
+    view = CDSView(filter=shared.everything)
+    states: dict[str, Any] = {"selection_glyph": glyph, "nonselection_glyph": glyph, "muted_glyph": glyph}
+    return GlyphRenderer(data_source=source, glyph=glyph, view=view, **states, **options)
+
+
+def _geography(grid: Grid, shared: _Shared) -> list[DataRenderer]:
+    """Return what lies over the image: the veil beside the grid, its frame, and lines."""
+    from bokeh.models.glyphs import Line, Quad
+
     left, bottom, right, top = grid.bounds
-    plot.add_glyph(
-        Quad(left=left, bottom=bottom, right=right, top=top, fill_color=None, line_color=INK, line_alpha=0.45)
-    )
+    veil = Quad(fill_color=VEIL, fill_alpha=0.62, line_color=None)
+    frame = Quad(left=left, bottom=bottom, right=right, top=top, fill_color=None, line_color=INK, line_alpha=0.45)
+    found: list[DataRenderer] = [_drawn(shared, shared.veil, veil, name="veil"), _drawn(shared, shared.frame, frame)]
     for kind, style in _LINES.items():
-        source, visible = shared.lines[kind], kind != FINE
+        source, options = shared.lines[kind], {"name": kind, "visible": kind != FINE}
         if kind.startswith("coastline"):
-            plot.add_glyph(source, Line(x="x", y="y", **_CASING), name=kind, visible=visible, tags=["casing"])
-        plot.add_glyph(source, Line(x="x", y="y", line_color=INK, **style), name=kind, visible=visible)
-    return plot
+            found.append(_drawn(shared, source, Line(x="x", y="y", **_CASING), tags=["casing"], **options))
+        found.append(_drawn(shared, source, Line(x="x", y="y", line_color=INK, **style), **options))
+    return found
 
 
-def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
+def _image(name: str, palette: Palette, grid: Grid, shared: _Shared) -> list[DataRenderer]:
+    """Return the image of classes, the hatching of what is missing, and the marks of gauges."""
     from bokeh.core.property.vectorization import Field
     from bokeh.models import ColumnDataSource, LinearColorMapper
     from bokeh.models.glyphs import Image, Patches, Scatter
@@ -128,15 +158,18 @@ def _add_image(plot: Plot, name: str, palette: Palette, grid: Grid) -> None:
     # the data are the classes themselves: index k lies in the middle of the k-th of equally wide steps
     mapper = LinearColorMapper(palette=list(palette.hex), low=-0.5, high=palette.size - 0.5, name=f"colours-{name}")
     image = Image(image="image", x=left, y=bottom, dw=right - left, dh=top - bottom, color_mapper=mapper)
-    plot.add_glyph(source, image)
     # what is missing is hatched, so that no eye takes it for a class; the browser outlines it
     missing = ColumnDataSource({"xs": [], "ys": []}, name=f"missing-{name}")
     hatch: dict[str, Any] = {"hatch_pattern": "/", "hatch_color": HATCH, "hatch_scale": 12.0}
-    plot.add_glyph(missing, Patches(xs="xs", ys="ys", fill_color=None, line_color=None, **hatch), name="missing")
+    hatching = Patches(xs="xs", ys="ys", fill_color=None, line_color=None, **hatch)
     # gauges fill single cells, too small to see: the browser puts a mark on each
     points = ColumnDataSource({"x": [], "y": [], "class": []}, name=f"points-{name}")
-    colour = Field("class", transform=mapper)
-    plot.add_glyph(points, Scatter(size=9, fill_color=colour, line_color=INK, line_width=0.8))
+    marks = Scatter(size=9, fill_color=Field("class", transform=mapper), line_color=INK, line_width=0.8)
+    return [
+        _drawn(shared, source, image),
+        _drawn(shared, missing, hatching, name="missing"),
+        _drawn(shared, points, marks),
+    ]
 
 
 def _around(grid: Grid, geography: Basemap) -> dict[str, Any]:

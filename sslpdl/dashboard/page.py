@@ -13,7 +13,7 @@ from sslpdl.dashboard.audience import AUDIENCE
 from sslpdl.dashboard.basemap import Basemap, basemap
 from sslpdl.dashboard.catalogue import choose
 from sslpdl.dashboard.counts import preload
-from sslpdl.dashboard.figures import map_figures
+from sslpdl.dashboard.figures import MAPS, MapFigures
 from sslpdl.dashboard.frames import RAIN_PALETTES, Frames
 from sslpdl.dashboard.places import known_places
 from sslpdl.dashboard.requests import submit
@@ -105,11 +105,12 @@ class Session:
         geography = basemap(grid)
         self.shown = source.files.settings if source.files else settings
         self.state = first_state(source, geography, _arguments(), self.shown.view)
+        self._figures = MapFigures(grid, geography)
         self.viewer = Viewer(
             config=configuration(source, grid, geography) | {"upload": receiver.describe() if receiver else None},
             start=self._start(),
             sizing_mode="stretch_both",
-            **{name: _pane(plot) for name, plot in map_figures(grid, geography).items()},
+            **{name: _pane(self._figures.plot(name)) for name in [*MAPS][: 4 if self.state.panels[3:] else 3]},
         )
         self.viewer.on_request(self._requested)
         at_hand = source.at_hand(self.state.init_time)
@@ -141,10 +142,17 @@ class Session:
             self._document.add_next_tick_callback(partial(self.viewer.tell, message))
 
     def _requested(self, message: dict[str, Any]) -> None:
-        """Answer a question, or take up another run; a run goes through the same parser as an address."""
-        if "kind" in message:
+        """Answer a question, make the fourth map, or take up another run."""
+        if message.get("kind") == "fourth-map":
+            # a quarter of the page, which few want
+            self.viewer.extra = self.viewer.extra or _pane(self._figures.plot("extra"))
+        elif "kind" in message:
             submit(self, message)
-            return
+        else:
+            self._take_up(message)
+
+    def _take_up(self, message: dict[str, Any]) -> None:
+        # through the same parser as an address
         wanted = State.from_query({"init": message.get("init_time", ""), "lead": message.get("lead", "")})
         if wanted.init_time in self.source.init_times:
             self.state.init_time = wanted.init_time

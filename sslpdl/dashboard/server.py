@@ -114,6 +114,8 @@ def _server(settings: Settings, service: Service, limits: Limits | None) -> Any:
             log.info("%s opens the page.", pn.state.user)
         return create(settings, receiver)
 
+    # every visitor gets the same models, which a test checks once
+    import_module("bokeh.settings").settings.perform_document_validation = False
     receiver, routes = _receiver(limits)
     # signed sessions: nobody can join or invent one; processes behind one name share the secret
     key = (service.cookie_secret or secrets.token_hex(32)).encode()

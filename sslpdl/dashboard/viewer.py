@@ -25,7 +25,7 @@ def _joined(folder: str) -> str:
 
 
 class Viewer(JSComponent):
-    """Header, controls, three maps and footer."""
+    """Header, controls, maps and footer."""
 
     config = param.Dict(default={}, doc="What does not change from run to run, see `page.configuration`.")
     start = param.Dict(default={}, doc="The state that the page begins with.")
@@ -33,8 +33,10 @@ class Viewer(JSComponent):
     nwp = Child()
     probability = Child()
     qpe = Child()
-    extra = Child()
+    extra = Child(doc="The fourth map, where it is wanted.")
 
+    # a map that comes later is put in its place by the scripts: the others stay as they are
+    _render_policy = "manual"
     _esm = _joined("viewer")
     _scripts = hashlib.sha256(_esm.encode()).hexdigest()
     _stylesheets = [_joined("style")]  # noqa: RUF012  (Panel's own declaration)

@@ -188,6 +188,7 @@ class Visit:
         self.page.evaluate(
             """() => { for (const name of ["nwp", "probability", "qpe", "extra"]) {
                 const map = Bokeh.documents[0].get_model_by_name("map-" + name);
+                if (!map) continue; // the fourth map, where it was not wanted
                 for (const r of map.renderers)
                     if (r.glyph.type !== "Image") r.setv({visible: false}, {sync: false});
                 map.background_fill_color = map.border_fill_color = "#ffffff";

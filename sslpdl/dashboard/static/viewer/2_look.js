@@ -70,6 +70,12 @@ class Look {
     DARK.addEventListener("change", this.follow);
   }
 
+  // A figure that comes later.
+  add(figure) {
+    this.figures.push(figure);
+    if (this.painted === "dark") paintFigure(figure, "dark", this.covered);
+  }
+
   close() {
     DARK.removeEventListener("change", this.follow);
   }

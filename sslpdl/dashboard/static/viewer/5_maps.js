@@ -4,13 +4,8 @@ const MAP_NAMES = ["nwp", "probability", "qpe", "extra"];
 
 // One map: a card with a title, a value under the pointer, the figure and its legend.
 class MapCard {
-  constructor(name, figure, element) {
+  constructor(name, map) {
     this.name = name;
-    this.figure = figure;
-    this.image = figure.document.get_model_by_name(`image-${name}`);
-    this.points = figure.document.get_model_by_name(`points-${name}`);
-    this.missing = figure.document.get_model_by_name(`missing-${name}`);
-    this.colours = figure.document.get_model_by_name(`colours-${name}`);
     this.title = h("h2", { id: `title-${name}` });
     this.unit = h("p", { class: "unit" });
     this.value = h("output", { class: "value", "aria-live": "off" });
@@ -19,11 +14,20 @@ class MapCard {
     this.where = h("output", { class: "where", hidden: true, "aria-live": "off" });
     this.labels = h("div", { class: "labels", "aria-hidden": "true" });
     this.legend = h("div", { class: "legend" });
-    this.picture = element; // an image to those who cannot see it, with a name that says what it shows
-    element.setAttribute("role", "img");
-    this.body = h("div", { class: "map" }, element, this.labels, this.cross, this.where, this.notice);
+    this.body = h("div", { class: "map" }, this.labels, this.cross, this.where, this.notice);
     const header = h("header", {}, h("div", { class: "names" }, this.title, this.unit), this.value);
     this.card = h("article", { class: "card", "data-map": name, "aria-labelledby": this.title.id, hidden: name === "extra" }, header, this.body, this.legend);
+    if (map) this.attach(map);
+  }
+
+  // Takes in the figure and its element; the fourth map comes when it is wanted first.
+  attach({ figure, element }) {
+    const named = (kind) => figure.document.get_model_by_name(`${kind}-${this.name}`);
+    [this.image, this.points, this.missing, this.colours] = ["image", "points", "missing", "colours"].map(named);
+    this.figure = figure;
+    this.picture = element; // an image to those who cannot see it, with a name that says what it shows
+    element.setAttribute("role", "img");
+    this.body.prepend(element);
   }
 
   get classes() {
@@ -47,7 +51,7 @@ class MapCard {
 
   setPalette(palette) {
     const range = { low: -0.5, high: palette.hex.length - 0.5 };
-    this.colours.setv({ palette: palette.hex, ...range }, { sync: false });
+    this.colours?.setv({ palette: palette.hex, ...range }, { sync: false });
   }
 
   tell(message) {
@@ -163,10 +167,13 @@ class LinkedView {
       this.cards[0].figure.document.get_model_by_name("fine-coast").setv({ data: { x, y } }, { sync: false });
       this.fineCoast = null;
     }
-    for (const { figure } of this.cards)
-      for (const renderer of figure.renderers)
-        if (renderer.name?.startsWith("coastline"))
-          renderer.setv({ visible: (renderer.name === "coastline-fine") === fine }, { sync: false });
+    for (const { figure } of this.cards) if (figure) this.showCoast(figure);
+  }
+
+  showCoast(figure) {
+    for (const renderer of figure.renderers)
+      if (renderer.name?.startsWith("coastline"))
+        renderer.setv({ visible: (renderer.name === "coastline-fine") === this.fine }, { sync: false });
   }
 
   drawGraticule() {

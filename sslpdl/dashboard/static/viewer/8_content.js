@@ -103,8 +103,9 @@ feature({
         if (!changed.has("panels")) return;
         selects.forEach((select, k) => (select.value = panels[k] || USUAL[k]));
         fourth.checked = Boolean(panels[3]);
-        viewer.main.classList.toggle("four", fourth.checked);
-        viewer.cards[3].card.hidden = !fourth.checked;
+        const four = viewer.shown.length > 3;
+        viewer.main.classList.toggle("four", four);
+        viewer.cards[3].card.hidden = !four;
       },
     };
   },

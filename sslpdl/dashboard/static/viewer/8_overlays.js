@@ -106,7 +106,7 @@ class Overlays {
     const { overlays, init, lead } = this.state;
     this.key.hidden = !overlays.length;
     if (!overlays.length) return this.canvases.forEach((canvas) => canvas.remove());
-    this.viewer.cards.forEach(({ picture }, k) => this.canvases[k].isConnected || picture.after(this.canvases[k]));
+    this.viewer.shown.forEach(({ picture }, k) => this.canvases[k].isConnected || picture.after(this.canvases[k]));
     this.look();
     const [first, ...others] = this.canvases;
     const context = this.cleared(first);

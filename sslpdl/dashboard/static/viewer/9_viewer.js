@@ -29,7 +29,7 @@ class Viewer {
       ...Object.assign({}, ...FEATURES.map((part) => part.initial(start, this.config))),
       ...state,
     });
-    this.cards = MAP_NAMES.map((name) => new MapCard(name, maps[name].figure, maps[name].element));
+    this.cards = MAP_NAMES.map((name) => new MapCard(name, maps[name]));
     requests.library ??= new Library(requests, this.config);
     this.library = requests.library;
     this.library.arrived = () => {
@@ -54,7 +54,7 @@ class Viewer {
     this.help = helpDialog();
     this.root = h("div", { class: "app" }, this.header.element, this.controls.element,
       h("div", { class: "stage" }, this.main, this.drawer.element), this.footer.element, this.help);
-    this.look = new Look(this.root, this.cards.map((card) => card.figure), this.config.covered);
+    this.look = new Look(this.root, this.cards.flatMap((card) => card.figure ?? []), this.config.covered);
     this.look.repainted = () => this.drawPalette();
     this.cards[0].body.append(this.mapButtons());
     this.store.listen((_, changed) => this.draw(changed));
@@ -176,6 +176,7 @@ class Viewer {
       this.look.apply(state.theme);
       this.header.showTheme(state.theme);
     }
+    if (any("panels") && state.panels[3] && !this.cards[3].figure) this.model.send_msg({ kind: "fourth-map" });
     if (any("palette", "panels", "threshold")) this.drawPalette();
     if (any("init", "lead", "palette", "panels", "threshold")) this.drawMaps();
     if (any("init", "lead")) this.header.update(state, this.config);
@@ -205,9 +206,17 @@ class Viewer {
     return { plane: content.plane(), table: content.table(), bad: content.palette().bad_index };
   }
 
-  // The maps that can be seen: the fourth only where it is switched on.
+  // The maps that can be seen: the fourth only where it is switched on, and has come.
   get shown() {
-    return this.cards.slice(0, this.store.get().panels[3] ? 4 : 3);
+    return this.cards.slice(0, this.store.get().panels[3] && this.cards[3].figure ? 4 : 3);
+  }
+
+  // The fourth map has come.
+  attach(map) {
+    this.cards[3].attach(map);
+    this.look.add(map.figure);
+    this.linked.showCoast(map.figure);
+    this.draw(new Set(["panels"]));
   }
 
   drawMaps() {
@@ -340,9 +349,11 @@ class Viewer {
 
 export function render({ model, view }) {
   const { document: page } = view.model;
-  const maps = Object.fromEntries(
-    MAP_NAMES.map((name) => [name, { figure: page.get_model_by_name(`map-${name}`), element: model.get_child(name) }]),
-  );
+  const map = (name) => {
+    const [figure, element] = [page.get_model_by_name(`map-${name}`), model.get_child(name)];
+    return figure && { figure, element };
+  };
+  const maps = Object.fromEntries(MAP_NAMES.map((name) => [name, map(name)]));
   const requests = new Requests(model);
   const frame = h("div", { class: "viewer" });
   let viewer;
@@ -360,6 +371,12 @@ export function render({ model, view }) {
   };
   build({});
   model.on("run", () => viewer.receive());
+  view.on_child_render("extra", () => {
+    if (maps.extra) return;
+    maps.extra = map("extra");
+    viewer.attach(maps.extra);
+    view.render_children();
+  });
   model.on("lifecycle:remove", () => viewer.close());
   return frame;
 }
