@@ -37,10 +37,10 @@ pre { overflow-x: auto; } code { font-size: .9em; } p code, li code { overflow-w
 .anchor-link, .prompt { display: none; }
 img { max-width: 100%; height: auto; } img.math { max-width: none; }
 .formula { text-align: center; overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
+table { border: 0; border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
 td, th { padding: .25rem .6rem; border: 0 solid var(--line); border-bottom-width: 1px; }
 td, th { text-align: left; vertical-align: top; }
-.dataframe td, .dataframe th { text-align: right; }
+.dataframe td, .dataframe th { text-align: right; } .dataframe tbody th { white-space: nowrap; }
 table:not(.dataframe) { display: block; overflow-x: auto; }
 .still-controls { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin-bottom: .5rem; font-size: .9rem; }
 .still-controls label { display: flex; gap: .4rem; align-items: center; }
