@@ -157,16 +157,18 @@ def test_a_site_needs_no_network_and_says_what_fails(tmp_path):
     source = tmp_path / "notebooks"
     source.mkdir()
     code = "from sslpdl.plots import Picture\nfigure = Picture(figsize=(2, 1))\nfigure.subplots().plot([0, 1])\nfigure"
+    # two messages of the kernel
+    printing = "import os, time; print('export', os.environ['SSLPDL_EXPORT']); time.sleep(0.5); print('again')"
     first = _notebook(
         V4.new_code_cell(code, metadata={"tags": ["picture"]}),
-        V4.new_code_cell("import os; print('export', os.environ['SSLPDL_EXPORT'])"),
+        V4.new_code_cell(printing),
         V4.new_markdown_cell("See [next](02_next.ipynb) and $x^2$."),
     )
     nbformat.write(first, source / "01_first.ipynb")
     nbformat.write(_notebook(), source / "02_next.ipynb")
     index = site.build_site(source, tmp_path / "site", pictures=tmp_path / "pictures", progress=False)
     page = (tmp_path / "site" / "01_first.html").read_text()
-    assert "export 1" in page and 'href="02_next.html"' in page and "data:image/png" in page
+    assert "export 1\nagain" in page and 'href="02_next.html"' in page and "data:image/png" in page
     assert (tmp_path / "pictures" / "01_first.png").is_file()
     for path in tmp_path.glob("site/*.html"):
         assert site.references(path.read_text()) == []

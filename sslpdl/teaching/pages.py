@@ -32,13 +32,16 @@ details { margin: .4rem 0; padding: .3rem .8rem; background: var(--ground); bord
 summary { cursor: pointer; }
 .highlight { background: var(--ground); border: 1px solid var(--line); border-radius: 4px; overflow-x: auto; }
 .highlight pre, .jp-OutputArea-output pre { margin: 0; padding: .6rem .8rem; font-size: .85rem; line-height: 1.45; }
-pre { overflow-x: auto; } code { font-size: .9em; }
+pre { overflow-x: auto; } code { font-size: .9em; } p code, li code { overflow-wrap: anywhere; }
 .output_wrapper, .jp-OutputArea, .output { overflow-x: auto; margin: .6rem 0 1.2rem; }
 .anchor-link, .prompt { display: none; }
-img { max-width: 100%; height: auto; } img.math { max-width: none; } .formula { text-align: center; }
-table { border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
-td, th { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-.dataframe td, .dataframe th { text-align: right; }
+img { max-width: 100%; height: auto; } img.math { max-width: none; }
+.formula { text-align: center; overflow-x: auto; }
+table { border: 0; border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
+td, th { padding: .25rem .6rem; border: 0 solid var(--line); border-bottom-width: 1px; }
+td, th { text-align: left; vertical-align: top; }
+.dataframe td, .dataframe th { text-align: right; } .dataframe tbody th { white-space: nowrap; }
+table:not(.dataframe) { display: block; overflow-x: auto; }
 .still-controls { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin-bottom: .5rem; font-size: .9rem; }
 .still-controls label { display: flex; gap: .4rem; align-items: center; }
 .still-note { color: var(--soft); font-size: .85rem; }
@@ -47,6 +50,7 @@ td, th { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align
 .cards img { display: block; width: 100%; height: 11rem; object-fit: contain; background: #fff; padding: .5rem; }
 .cards div { padding: .2rem 1rem 1rem; } .cards h2 { border: 0; margin: 0; padding: 0; font-size: 1.05rem; }
 .cards p { margin: .4rem 0 0; font-size: .92rem; color: var(--soft); }
+@media (max-width: 40rem) { .output img { max-width: max(100%, 34rem); } }
 """
 
 

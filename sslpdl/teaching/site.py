@@ -91,9 +91,12 @@ def executed(path: Path, *, timeout: int = 600) -> Any:
 
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources=where)
+    # printed lines come in any number of messages: one block of them in the page
+    client.coalesce_streams = True
     try:
         with _exporting():
-            NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources=where).execute()
+            client.execute()
     except CellExecutionError as error:
         # the text of the error holds the whole traceback, coloured
         raise SslpdlError(f"{path.name} fails: {error.ename}: {error.evalue}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,3 +153,23 @@ def test_an_exported_explorer_answers_without_a_kernel(chromium: Any, tmp_path: 
     page.keyboard.press("ArrowLeft")
     page.wait_for_function(f"() => !({wide})()")
     page.close()
+
+
+def test_an_exported_page_is_no_wider_than_a_telephone(chromium: Any, tmp_path: Path) -> None:
+    from sslpdl.plots import Picture
+    from sslpdl.plots.style import png
+    from sslpdl.teaching.site import _body, page
+
+    text = "# 1 · T\n\n$$" + " + ".join(f"x_{{{i}}}" for i in range(30)) + "$$\n\n"
+    text += f"| a | b |\n|---|---|\n| {'wide' * 20} | {'wider' * 20} |\n\nSee `{'a_long_name' * 9}`."
+    picture = base64.b64encode(png(Picture(figsize=(12, 2)))).decode("ascii")
+    output = nbformat.v4.new_output("display_data", {"image/png": picture})
+    code = nbformat.v4.new_code_cell("x = " + "1 + " * 60 + "1", outputs=[output])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text), code])
+    path = tmp_path / "page.html"
+    path.write_text(page(notebook, _body(notebook), around=(None, None)), encoding="utf-8")
+    narrow = chromium.new_page(viewport={"width": 390, "height": 800})
+    narrow.goto(path.as_uri())
+    assert narrow.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert narrow.get_by_role("img").last.bounding_box()["width"] > 500, "figures stay legible, and scroll"
+    narrow.close()
