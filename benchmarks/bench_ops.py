@@ -240,10 +240,12 @@ def avx2(options: argparse.Namespace) -> None:
 
 @contextmanager
 def pytorch_core() -> Iterator[None]:
-    """Let the layers run on InternImage's PyTorch core."""
-    from sslpdl.ops import module
+    """Let the layers run on InternImage's PyTorch core, and everything around it in PyTorch's own steps."""
+    from sslpdl.ops import module, passes
+    from sslpdl.ops.library import Active
 
-    with mock.patch.object(module, "deform_conv", core_layer):
+    absent = Active("reference")
+    with mock.patch.object(module, "deform_conv", core_layer), mock.patch.object(passes, "ACTIVE", absent):
         yield
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sslpdl.errors import ConfigError, ModelError
-from sslpdl.models import ModelConfig, build, preset
+from sslpdl.models import ModelConfig, build, preset, upernet
 from sslpdl.models.embedding import PatchEmbedding, random_mask
 from sslpdl.models.internimage import Block
 
@@ -264,3 +264,20 @@ def test_impossible_settings_are_refused(settings, message):
 def test_settings_survive_a_round_trip():
     config = preset("small", classes=6, layer_scale=0.5)
     assert ModelConfig(**config.to_dict()) == config
+
+
+def test_the_gradient_of_an_enlarged_map_is_laid_out_as_the_map():
+    x = torch.randn(2, 8, 3, 4, requires_grad=True)
+    maps = [upernet._resize(x.to(memory_format=torch.channels_last), (6, 8)) for _ in range(2)]
+    found: dict[int, torch.Tensor] = {}
+    for i, enlarged in enumerate(maps):  # hooks run in the order in which they are added
+        enlarged.register_hook(lambda gradient, i=i: found.update({i: gradient}))
+    incoming = torch.randn(2, 16, 6, 8)
+    torch.cat(maps, dim=1).backward(incoming)
+    for i, expected in enumerate(incoming.split(8, dim=1)):
+        assert torch.equal(found[i], expected)
+        assert found[i].is_contiguous(memory_format=torch.channels_last)
+    plain = nn.functional.interpolate(x, (6, 8), mode="bilinear", align_corners=False)
+    (expected,) = torch.autograd.grad(plain, x, incoming[:, :8] + incoming[:, 8:])
+    torch.testing.assert_close(x.grad, expected)
+    assert upernet._resize(x, (3, 4)) is x

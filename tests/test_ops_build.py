@@ -30,7 +30,7 @@ def workshop(tmp_path, monkeypatch):
     source = tmp_path / "sources"
     source.mkdir()
     (source / "binding.cpp").write_text('extern "C" int answer() { return 42; }\n')
-    for name in ("kernels.cpp", "kernels_half.cpp"):
+    for name in ("kernels.cpp", "kernels_half.cpp", "layers.cpp"):
         (source / name).write_text("\n")
     monkeypatch.setattr(build, "sources", lambda: source)
     for variable in ("XDG_CACHE_HOME", "SSLPDL_CACHE_DIR"):

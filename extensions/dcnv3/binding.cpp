@@ -1,5 +1,5 @@
 // Registration with PyTorch through its stable C interface: the operators sslpdl::deform_conv and
-// sslpdl::deform_conv_backward, and their CPU kernels. Only this file sees PyTorch. The stable headers compile in a
+// sslpdl::deform_conv_backward, the passes around them, and the CPU kernels of all. Only this file sees PyTorch. The stable headers compile in a
 // second or two, and threads are PyTorch's own, so that torch.set_num_threads holds here and no OpenMP is needed.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "arguments.h"
+#include "layers.h"
 
 namespace {
 
@@ -26,13 +27,16 @@ struct InstructionSet {
   const dcnv3::Kernels<float>& single_precision;
   const dcnv3::Kernels<dcnv3::BFloat16>& bfloat16;
   const dcnv3::Kernels<dcnv3::Half>& half;
+  const dcnv3::LayerKernels& layers;
 };
 
 const InstructionSet portable{"portable", dcnv3::portable::single_precision, dcnv3::portable::bfloat16,
-                              dcnv3::portable::half};
+                              dcnv3::portable::half, dcnv3::portable::layers};
 #if defined(__x86_64__)
-const InstructionSet avx2{"avx2", dcnv3::avx2::single_precision, dcnv3::avx2::bfloat16, dcnv3::avx2::half};
-const InstructionSet avx512{"avx512", dcnv3::avx512::single_precision, dcnv3::avx512::bfloat16, dcnv3::avx512::half};
+const InstructionSet avx2{"avx2", dcnv3::avx2::single_precision, dcnv3::avx2::bfloat16, dcnv3::avx2::half,
+                          dcnv3::avx2::layers};
+const InstructionSet avx512{"avx512", dcnv3::avx512::single_precision, dcnv3::avx512::bfloat16, dcnv3::avx512::half,
+                            dcnv3::avx512::layers};
 #endif
 
 // The widest instruction set of this processor, or a narrower one that SSLPDL_ISA asks for.
@@ -184,6 +188,65 @@ std::tuple<Tensor, Tensor, Tensor> deform_conv_backward(const Tensor gradient, c
   return {value_gradient, offset_gradient, modulation_gradient};
 }
 
+// What follows takes float32 in contiguous memory, as sslpdl/ops/passes.py sees to.
+void check_plain(const Tensor& tensor, int64_t count) {
+  STD_TORCH_CHECK(tensor.is_contiguous() && tensor.numel() == count && tensor.scalar_type() == ScalarType::Float,
+                  "sslpdl: a contiguous float32 tensor of ", count, " numbers is needed");
+}
+
+// The last dimension, the number of channels.
+int64_t channels_of(const Tensor& tensor) {
+  const int64_t channels = tensor.size(tensor.dim() - 1);
+  STD_TORCH_CHECK(channels % 16 == 0, "sslpdl: channels must come in multiples of 16");
+  return channels;
+}
+
+constexpr int64_t worth_a_thread = 16384;  // numbers, some 10 us of work
+
+void finish_rows_(Tensor x, const Tensor bias, bool gelu) {
+  const int64_t channels = gelu ? channels_of(x) : x.size(x.dim() - 1);
+  check_plain(x, x.numel());
+  check_plain(bias, channels);
+  float* rows = data<float>(x);
+  const float* b = data<float>(bias);
+  torch::stable::parallel_for(0, x.numel() / channels, 1 + worth_a_thread / channels, [&](int64_t begin, int64_t end) {
+    instructions().layers.finish(rows, b, channels, gelu, begin, end);
+  });
+}
+
+Tensor join_rows_(Tensor x, const Tensor residual, const Tensor bias, const Tensor scale, const Tensor weight,
+                  const Tensor shift, double eps) {
+  const int64_t channels = channels_of(x);
+  for (const Tensor& rows : {x, residual}) check_plain(rows, x.numel());
+  for (const Tensor& vector : {bias, scale, weight, shift}) check_plain(vector, channels);
+  Tensor normed = torch::stable::new_empty(x, x.sizes());
+  const dcnv3::Normalisation norm{data<float>(weight), data<float>(shift), static_cast<float>(eps)};
+  float *rows = data<float>(x), *n = data<float>(normed);
+  const float *r = data<float>(residual), *b = data<float>(bias), *s = data<float>(scale);
+  torch::stable::parallel_for(0, x.numel() / channels, 1 + worth_a_thread / channels, [&](int64_t begin, int64_t end) {
+    instructions().layers.join(rows, r, b, s, n, norm, channels, begin, end);
+  });
+  return normed;
+}
+
+Tensor depthwise_norm_gelu(const Tensor x, const Tensor weight, const Tensor bias, const Tensor norm_weight,
+                           const Tensor norm_bias, double eps) {
+  STD_TORCH_CHECK(x.dim() == 4, "sslpdl: an image must be (N, H, W, C)");
+  const int64_t height = x.size(1), width = x.size(2), channels = channels_of(x);
+  check_plain(x, x.numel());
+  check_plain(weight, 9 * channels);
+  for (const Tensor& vector : {bias, norm_weight, norm_bias}) check_plain(vector, channels);
+  Tensor result = torch::stable::new_empty(x, x.sizes());
+  const dcnv3::Normalisation norm{data<float>(norm_weight), data<float>(norm_bias), static_cast<float>(eps)};
+  const float *v = data<float>(x), *w = data<float>(weight), *b = data<float>(bias);
+  float* r = data<float>(result);
+  const int64_t grain = 1 + worth_a_thread / (1 + width * channels);
+  torch::stable::parallel_for(0, x.size(0) * height, grain, [&](int64_t begin, int64_t end) {
+    instructions().layers.depthwise(v, w, b, norm, r, height, width, channels, begin, end);
+  });
+  return result;
+}
+
 }  // namespace
 
 STABLE_TORCH_LIBRARY(sslpdl, library) {
@@ -194,11 +257,21 @@ STABLE_TORCH_LIBRARY(sslpdl, library) {
       "deform_conv_backward(Tensor gradient, Tensor value, Tensor offset, Tensor modulation, int groups, "
       "int[] kernel_size, int[] stride, int[] padding, int[] dilation, float offset_scale, bool softmax, "
       "bool remove_center, bool deterministic=False) -> (Tensor, Tensor, Tensor)");
+  library.def("finish_rows_(Tensor(a!) x, Tensor bias, bool gelu) -> ()");
+  library.def(
+      "join_rows_(Tensor(a!) x, Tensor residual, Tensor bias, Tensor scale, Tensor weight, Tensor shift, float eps) "
+      "-> Tensor");
+  library.def(
+      "depthwise_norm_gelu(Tensor x, Tensor weight, Tensor bias, Tensor norm_weight, Tensor norm_bias, float eps) "
+      "-> Tensor");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(sslpdl, CPU, library) {
   library.impl("deform_conv", TORCH_BOX(&deform_conv));
   library.impl("deform_conv_backward", TORCH_BOX(&deform_conv_backward));
+  library.impl("finish_rows_", TORCH_BOX(&finish_rows_));
+  library.impl("join_rows_", TORCH_BOX(&join_rows_));
+  library.impl("depthwise_norm_gelu", TORCH_BOX(&depthwise_norm_gelu));
 }
 
 // Name of the instruction set in use, for `sslpdl doctor`.

@@ -10,7 +10,9 @@
 //   larger, smaller         of two; the second argument when one of them is NaN
 //   floor, abs
 //   slope                   derivative of the hat max(0, 1 - |u|) to the right: 1 on [-1, 0), -1 on [0, 1), else 0
-//   power                   2 to whole numbers from -126 to 127
+//   inverse                 1 / a of ordinary numbers, to the last digit or two
+//   scaled                  a times 2 to whole numbers from -126 to 127
+//   total                   the sum over the lanes
 //   store_place             y * line + x * pixel of whole numbers, as 32-bit integers
 //   dots                    the sums over the lanes of `lanes` registers, four sums to each address
 // Everything stands in an unnamed namespace: an inline function shared between object files could otherwise be linked
@@ -138,9 +140,11 @@ struct Four {
     const reg one = set(1.0f), none = set(0.0f);
     return choose((u >= -one) & (u < none), one, none) - choose((u >= none) & (u < one), one, none);
   }
-  static DCNV3_INLINE reg power(reg n) {
-    return reinterpret_cast<reg>(__builtin_convertvector(n + set(127.0f), whole) << 23);
+  static DCNV3_INLINE reg inverse(reg a) { return set(1.0f) / a; }
+  static DCNV3_INLINE reg scaled(reg a, reg n) {
+    return a * reinterpret_cast<reg>(__builtin_convertvector(n + set(127.0f), whole) << 23);
   }
+  static DCNV3_INLINE float total(reg a) { return (a[0] + a[1]) + (a[2] + a[3]); }
   static DCNV3_INLINE void store_place(int32_t* p, reg y, int32_t line, reg x, int32_t pixel) {
     const whole place = __builtin_convertvector(y, whole) * line + __builtin_convertvector(x, whole) * pixel;
     std::memcpy(p, &place, sizeof place);

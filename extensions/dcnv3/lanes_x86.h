@@ -1,6 +1,11 @@
 // The operations of lanes.h with AVX2 (eight lanes) and AVX-512 (sixteen lanes).
 #pragma once
 
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12 takes the deliberately undefined registers of its own AVX-512 header for mistakes
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #include <immintrin.h>
 
 #include "lanes.h"
@@ -64,8 +69,14 @@ struct Eight {
     return sub(_mm256_and_ps(_mm256_cmp_ps(cell, set(-1.0f), _CMP_EQ_OQ), one),
                _mm256_and_ps(_mm256_cmp_ps(cell, _mm256_setzero_ps(), _CMP_EQ_OQ), one));
   }
-  static DCNV3_INLINE reg power(reg n) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtps_epi32(add(n, set(127.0f))), 23));
+  static DCNV3_INLINE reg inverse(reg a) { return _mm256_div_ps(set(1.0f), a); }
+  static DCNV3_INLINE reg scaled(reg a, reg n) {
+    return mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtps_epi32(add(n, set(127.0f))), 23)));
+  }
+  static DCNV3_INLINE float total(reg a) {
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
   static DCNV3_INLINE void store_place(int32_t* p, reg y, int32_t line, reg x, int32_t pixel) {
     const __m256i row = _mm256_mullo_epi32(_mm256_cvtps_epi32(y), _mm256_set1_epi32(line));
@@ -144,8 +155,13 @@ struct Sixteen {
     const reg rising = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(cell, set(-1.0f), _CMP_EQ_OQ), set(1.0f));
     return _mm512_mask_mov_ps(rising, _mm512_cmp_ps_mask(cell, _mm512_setzero_ps(), _CMP_EQ_OQ), set(-1.0f));
   }
-  static DCNV3_INLINE reg power(reg n) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtps_epi32(add(n, set(127.0f))), 23));
+  static DCNV3_INLINE reg inverse(reg a) {
+    const reg near = _mm512_rcp14_ps(a);  // a division occupies the port that multiplies for 16 cycles
+    return fma(near, _mm512_fnmadd_ps(a, near, set(1.0f)), near);
+  }
+  static DCNV3_INLINE reg scaled(reg a, reg n) { return _mm512_scalef_ps(a, n); }
+  static DCNV3_INLINE float total(reg a) {
+    return Eight::total(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
   }
   static DCNV3_INLINE void store_place(int32_t* p, reg y, int32_t line, reg x, int32_t pixel) {
     const __m512i row = _mm512_mullo_epi32(_mm512_cvtps_epi32(y), _mm512_set1_epi32(line));

@@ -23,7 +23,7 @@ DCNV3_INLINE typename V::reg exponential(typename V::reg x) {
   p = V::fma(p, r, c(4.1665795894e-2f));
   p = V::fma(p, r, c(1.6666665459e-1f));
   p = V::fma(p, r, c(5.0000001201e-1f));
-  return V::mul(V::fma(V::mul(r, r), p, V::add(r, c(1.0f))), V::power(n));
+  return V::scaled(V::fma(V::mul(r, r), p, V::add(r, c(1.0f))), n);
 }
 
 template <>

@@ -1,11 +1,6 @@
 // Which vectors hold the points of a block and the channels of a group, with the instructions of this object file.
 #pragma once
 
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 takes the deliberately undefined registers of its own AVX-512 header for mistakes
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-
 #include "backward.h"
 #include "forward.h"
 

