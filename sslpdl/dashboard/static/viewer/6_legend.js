@@ -43,7 +43,6 @@ function thinNumbers(element) {
 }
 
 const ROUND = /^-?(0|0?\.?0*[125]0*)$/;
-const BETWEEN_NUMBERS = 4; // pixels
 
 // Positions of the numbers that have room at the edges of equally wide classes, `digit` being the width of a sign.
 function keptNumbers(edges, width, digit) {
@@ -52,7 +51,8 @@ function keptNumbers(edges, width, digit) {
   const even = edges.every((edge, k) => Number(edge) === -Number(edges[last - k])); // keep it so
   const steps = edges.slice(1).map((edge, k) => Number(edge) - Number(edges[k]));
   const regular = even || steps.every((one) => Math.abs(one - steps[0]) < 1e-6);
-  const reach = (k) => (edges[k].length * digit + BETWEEN_NUMBERS) / 2;
+  // half a digit stays free between two numbers; a point is half as wide as a digit
+  const reach = (k) => ((edges[k].length + (edges[k].includes(".") ? 0 : 0.5)) * digit) / 2;
   const fits = (chosen) => chosen.every((k, n) => !n || (k - chosen[n - 1]) * step >= reach(k) + reach(chosen[n - 1]));
   const rounds = (chosen) => chosen.filter((k) => ROUND.test(edges[k])).length;
   for (let every = 1; every <= edges.length; every++) {
