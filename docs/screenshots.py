@@ -18,8 +18,8 @@ from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).resolve().parent / "images"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-LARGEST = 400_000
-"""Bytes of a picture in the repository, at most."""
+LARGEST = 300_000
+"""Bytes of a picture in the repository, at most; larger ones are stored in 256 colours."""
 
 COMPUTING = """() => /Computing|계산하는 중/.test(
     Bokeh.documents[0].roots().map(r => Bokeh.index.find_one(r)?.container?.textContent ?? "").join())"""
@@ -56,11 +56,19 @@ def take(browser: Any, url: str, name: str, picture: Picture, folder: Path) -> P
     path = folder / f"{name}.png"
     page.screenshot(path=path)
     context.close()
-    if path.stat().st_size > LARGEST:  # 256 colours are all that a page with one palette needs
-        Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > LARGEST:
+        reduced(Image.open(path).convert("RGB")).save(path, optimize=True)
     if path.stat().st_size > LARGEST:
         raise SystemExit(f"{path} has {path.stat().st_size} bytes; pictures may have {LARGEST} at most.")
     return path
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """Return an image in its 256 most frequent colours, among which are all classes."""
+    counted = sorted(image.getcolors(image.width * image.height) or [], reverse=True)[:256]
+    holder = Image.new("P", (1, 1))
+    holder.putpalette([part for _, colour in counted for part in colour])  # type: ignore[union-attr]
+    return image.quantize(palette=holder, dither=Image.Dither.NONE)
 
 
 def main() -> None:

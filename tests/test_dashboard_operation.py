@@ -316,3 +316,12 @@ def test_two_thousand_addresses_give_a_state_that_exists(pairs: list[tuple[str, 
     words = [state.region, state.palette, state.drawer, state.data, *state.panels, *state.overlays]
     assert all(re.fullmatch(r"[a-z0-9_.:-]*", word) for word in words), "no word can leave an attribute or a path"
     assert State.from_query(state.to_query()).to_query() == state.to_query()
+
+
+def test_the_service_has_room_for_the_page_and_an_upload() -> None:
+    from sslpdl.dashboard.service import Service
+
+    unit = (Path(__file__).parents[1] / "deploy" / "sslpdl.service").read_text()
+    (limit,) = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("MemoryMax=")]
+    assert limit.endswith("G")
+    assert int(limit[:-1]) * 2**30 >= 2 * 2**30 + Service().upload_memory_megabytes * 10**6

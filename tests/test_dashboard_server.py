@@ -167,6 +167,7 @@ def test_what_is_missing_is_said_on_the_page(tmp_path: Path) -> None:
 
     page = create(Settings.from_environment({}, archive=tmp_path / "nowhere.zarr"))
     assert "there is no archive at" in page._render_variables["problem"]
+    assert page._render_variables["korean"] == "설정된 경로에 자료가 없습니다."
     (tmp_path / "empty.zarr").mkdir()
     page = create(Settings.from_environment({}, archive=tmp_path / "empty.zarr"))
     assert "empty.zarr" in page._render_variables["problem"]

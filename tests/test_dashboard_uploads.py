@@ -20,7 +20,8 @@ from test_dashboard_operation import SECRET, cookies, sign_in
 from test_dashboard_server import Server, archive, free_port  # noqa: F401  (archive is a fixture)
 from upload_helpers import kma_run
 
-from sslpdl.dashboard import Settings
+from sslpdl.dashboard import Settings, catalogue
+from sslpdl.dashboard.audience import AUDIENCE
 from sslpdl.dashboard.catalogue import choose, entries
 from sslpdl.dashboard.service import Service
 from sslpdl.dashboard.uploads import answers
@@ -117,8 +118,9 @@ def test_the_settings_of_uploads(tmp_path: Path) -> None:
 class Visitor:
     """In place of a page's session: it keeps what it is told."""
 
-    def __init__(self, receiver: Receiver | None) -> None:
-        self.receiver, self.gone, self.told = receiver, False, []  # type: ignore[var-annotated]
+    def __init__(self, receiver: Receiver | None, user: str = "") -> None:
+        self.receiver, self.user = receiver, user
+        self.gone, self.told = False, []  # type: ignore[var-annotated]
 
     def tell(self, message: dict[str, Any]) -> None:
         self.told.append(message)
@@ -269,6 +271,39 @@ def wait(condition: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
+def uploaded(visitor: Any, port: int, files: list[Path]) -> str:
+    ticket = answers.begin(visitor, {})["ticket"]
+    for path in files:
+        assert post(port, path.read_bytes(), ticket, name=path.name) == (200, {})
+    answers.read(visitor, {"ticket": ticket})
+    return str(visitor.last()["archive"])
+
+
+def test_uploads_are_removed_by_those_whose_they_are(
+    receiver: Receiver, port: int, good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kim: Any = Visitor(receiver, "kim")
+    lee: Any = Visitor(receiver, "lee")
+    name = uploaded(kim, port, good[:2])
+    made = receiver.limits.folder / f"{name}.zarr"
+    settings = Settings.from_environment({}, folders=[receiver.limits.folder], cache=tmp_path)
+    for visitor, may in ((kim, True), (lee, False)):
+        visitor.settings, visitor.state = settings, SimpleNamespace(data="")
+        listed = {entry["name"]: entry["removable"] for entry in catalogue.answer(visitor, {})["entries"]}
+        assert listed[name] is may
+        assert not any(removable for other, removable in listed.items() if other != name), "what is no upload stays"
+    assert answers.remove(lee, {"name": name}) == {"refused": "gone"}
+    for odd in (None, "", "../x", f"{name}.zarr", f"../uploads/{name}", "upload-20220808-000000-abcdef"):
+        assert answers.remove(kim, {"name": odd}) == {"refused": "gone"}
+    monkeypatch.setattr(AUDIENCE, "archives", lambda: [made])
+    assert answers.remove(kim, {"name": name}) == {"refused": "used"}
+    assert made.exists()
+    monkeypatch.setattr(AUDIENCE, "archives", list)
+    assert answers.remove(kim, {"name": name}) == {}
+    assert list(receiver.limits.folder.iterdir()) == []
+    assert answers.remove(kim, {"name": name}) == {"refused": "gone"}
+
+
 def test_one_upload_for_a_visitor_and_few_at_once(receiver: Receiver) -> None:
     visitors: list[Any] = [Visitor(receiver) for _ in range(5)]
     tickets = [answers.begin(visitor, {}) for visitor in visitors]
@@ -290,7 +325,7 @@ def test_a_bad_file_among_good_ones_is_named_and_the_next_upload_works(
     post(port, good[1].read_bytes()[:9000], ticket, name="%EC%98%88%EB%B3%B4.gb2")
     answers.read(visitor, {"ticket": ticket})
     last = visitor.last()
-    assert (last["state"], last["problem"]) == ("failed", "unreadable")
+    assert (last["state"], last["problem"], last["detail_kind"]) == ("failed", "unreadable", "damaged_file")
     assert "예보.gb2 is cut off" in last["detail"]
     assert list(receiver.limits.folder.iterdir()) == []
     ticket = answers.begin(visitor, {})["ticket"]

@@ -46,14 +46,17 @@ def open_group(path: str | os.PathLike[str], *, mode: str = "r") -> zarr.Group:
         with quiet_zarr():
             group = zarr.open_group(str(path), mode=mode, use_consolidated=True, zarr_format=3)  # type: ignore[arg-type]
     except PermissionError as error:
-        raise ArchiveError(f"There is no permission to read {path}.") from error
+        raise ArchiveError(f"There is no permission to read {path}.", kind="no_permission") from error
     except ImportError as error:
         raise ArchiveError(f"Reading {path} needs a package that is not installed: {error}.") from error
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise ArchiveError(f"{path} is not an SSLPDL archive: its metadata cannot be read ({error}).") from error
+        raise ArchiveError(
+            f"{path} is not an SSLPDL archive: its metadata cannot be read ({error}).", kind="not_archive"
+        ) from error
     if group.attrs.get("format") != FORMAT:
         raise ArchiveError(
-            f"{path} is a Zarr group, but not an SSLPDL archive: its attribute 'format' is not {FORMAT!r}."
+            f"{path} is a Zarr group, but not an SSLPDL archive: its attribute 'format' is not {FORMAT!r}.",
+            kind="not_archive",
         )
     version = group.attrs.get("format_version")
     if not isinstance(version, int) or version < 1:
@@ -61,24 +64,25 @@ def open_group(path: str | os.PathLike[str], *, mode: str = "r") -> zarr.Group:
     if version > FORMAT_VERSION:
         raise ArchiveError(
             f"{path} is an archive of format {version}, newer than the {FORMAT_VERSION} that this SSLPDL reads; "
-            "upgrade SSLPDL."
+            "upgrade SSLPDL.",
+            kind="newer_format",
         )
     return group
 
 
 def _check_folder(path: Path) -> None:
     if not path.exists():
-        raise ArchiveError(f"There is no archive at {path}; check the path.")
+        raise ArchiveError(f"There is no archive at {path}; check the path.", kind="no_archive")
     if not path.is_dir():
-        raise ArchiveError(f"{path} is a file, but an archive is a folder.")
+        raise ArchiveError(f"{path} is a file, but an archive is a folder.", kind="not_archive")
     try:
         names = {entry.name for entry in path.iterdir()}
     except PermissionError as error:
-        raise ArchiveError(f"There is no permission to read {path}.") from error
+        raise ArchiveError(f"There is no permission to read {path}.", kind="no_permission") from error
     if not names:
-        raise ArchiveError(f"{path} is an empty folder, not an archive.")
+        raise ArchiveError(f"{path} is an empty folder, not an archive.", kind="not_archive")
     if "zarr.json" not in names:
-        raise ArchiveError(f"{path} is not an SSLPDL archive: it has no file zarr.json.")
+        raise ArchiveError(f"{path} is not an SSLPDL archive: it has no file zarr.json.", kind="not_archive")
 
 
 def read_channels(group: zarr.Group) -> tuple[Channel, ...]:
@@ -127,7 +131,9 @@ def open_archive(path: str | os.PathLike[str]) -> xr.Dataset:
         channels = read_channels(group)
         variables = {name: _variable(str(path), group, name, channels) for name in sorted(group.array_keys())}
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise ArchiveError(f"The archive {path} is damaged: {type(error).__name__} {error}.") from error
+        raise ArchiveError(
+            f"The archive {path} is damaged: {type(error).__name__} {error}.", kind="damaged_archive"
+        ) from error
     coordinates = ("init_time", "lead_time", "channel", "y", "x", "valid_time", "lat", "lon", "crs")
     text = {
         "units": [channel.units for channel in channels],

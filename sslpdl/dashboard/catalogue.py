@@ -124,15 +124,24 @@ def choose(settings: Settings, name: str) -> Settings:
     for entry in entries(settings):
         if entry.name == name:
             return replace(settings, archive=entry.archive, forecast=entry.forecast, view="")
-    raise ConfigError(f"there are no data called {name!r} on this server; open the page without data= in its address.")
+    raise ConfigError(
+        f"there are no data called {name!r} on this server; open the page without data= in its address.", kind="no_data"
+    )
 
 
 def answer(session: Session, message: dict[str, Any]) -> dict[str, Any]:
-    """Answer the question ``catalogue``: all entries without their paths, and the name of the one that is shown."""
-    listed = [
-        {"name": entry.name, "forecast": None if entry.forecast is None else entry.forecast.name, **entry.facts}
-        for entry in entries(session.settings)
-    ]
+    """Answer the question ``catalogue``: all entries without their paths, and the name of the one that is shown.
+
+    ``removable`` are uploads that the visitor may remove.
+    """
+    receiver = session.receiver
+
+    def told(entry: Entry) -> dict[str, Any]:
+        removable = receiver is not None and entry.forecast is None and receiver.removable(session, entry.archive)
+        forecast = None if entry.forecast is None else entry.forecast.name
+        return {"name": entry.name, "forecast": forecast, "removable": removable, **entry.facts}
+
+    listed = [told(entry) for entry in entries(session.settings)]
     return {"entries": listed, "shown": session.state.data, "model": session.settings.model.name}
 
 

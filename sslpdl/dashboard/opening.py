@@ -56,7 +56,8 @@ class Files:
         if not settings.archive.exists():
             raise ArchiveError(
                 f"there is no archive at {settings.archive}; give one with `sslpdl app --archive` or SSLPDL_ARCHIVE, "
-                "or make one with `sslpdl ingest` or `sslpdl twin`."
+                "or make one with `sslpdl ingest` or `sslpdl twin`.",
+                kind="no_archive",
             )
         archive = open_archive(settings.archive)
         if settings.forecast is not None:

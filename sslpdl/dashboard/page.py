@@ -32,6 +32,17 @@ __all__ = ["configuration", "create"]
 
 log = logging.getLogger(__name__)
 
+KOREAN = {
+    "no_archive": "설정된 경로에 자료가 없습니다.",
+    "not_archive": "설정된 경로에 있는 것은 SSLPDL 자료가 아닙니다.",
+    "newer_format": "더 새로운 SSLPDL로 만든 자료입니다. SSLPDL을 업그레이드하십시오.",
+    "no_permission": "자료를 읽을 권한이 없습니다.",
+    "damaged_archive": "자료가 손상되었습니다.",
+    "no_runs": "자료에 초기시각이 하나도 없어 표시할 것이 없습니다.",
+    "no_data": "이 서버에 그런 이름의 자료가 없습니다. 주소가 오래되었거나 올린 자료가 지워졌습니다.",
+}
+"""What the page of a problem says in Korean, by the kind of the error."""
+
 
 def create(settings: Settings, receiver: Receiver | None = None) -> pn.template.Template:
     """Return the page of a session; what a user can put right is said on the page, in one sentence.
@@ -53,7 +64,7 @@ def create(settings: Settings, receiver: Receiver | None = None) -> pn.template.
         session = Session(source, settings, receiver)
     except SslpdlError as error:
         log.error("%s", error)
-        return _explain(str(error))
+        return _explain(error)
     template = _template("page.html", heading=source.describe()["title"])
     template.add_panel("viewer", session.viewer)
     return template
@@ -96,10 +107,13 @@ class Session:
         What the address asked for.
     receiver : Receiver or None
         What takes the files of the visitor.
+    user : str
+        Who has signed in; empty where nobody has to.
     """
 
     def __init__(self, source: Source, settings: Settings, receiver: Receiver | None = None) -> None:
         self.source, self.settings, self.receiver = source, settings, receiver
+        self.user = str(pn.state.user or "")
         self._document = pn.state.curdoc
         grid = source.grid
         geography = basemap(grid)
@@ -107,7 +121,8 @@ class Session:
         self.state = first_state(source, geography, _arguments(), self.shown.view)
         self._figures = MapFigures(grid, geography)
         self.viewer = Viewer(
-            config=configuration(source, grid, geography) | {"upload": receiver.describe() if receiver else None},
+            config=configuration(source, grid, geography)
+            | {"upload": receiver.describe() if receiver else None, "user": self.user},
             start=self._start(),
             sizing_mode="stretch_both",
             **{name: _pane(self._figures.plot(name)) for name in [*MAPS][: 4 if self.state.panels[3:] else 3]},
@@ -193,8 +208,10 @@ def _template(name: str, **variables: str) -> pn.template.Template:
     return template
 
 
-def _explain(problem: str) -> pn.template.Template:
-    return _template("problem.html", problem=problem)
+def _explain(error: SslpdlError) -> pn.template.Template:
+    # where only the address is wrong the server has something else to show
+    elsewhere = "yes" if error.kind == "no_data" else ""
+    return _template("problem.html", problem=str(error), korean=KOREAN.get(error.kind, ""), elsewhere=elsewhere)
 
 
 def first_state(source: Source, geography: Basemap, arguments: Any = None, default_view: str = "") -> State:

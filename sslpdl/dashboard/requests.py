@@ -36,6 +36,7 @@ ANSWERS: dict[str, str] = {
     "upload": "uploads.answers:begin",
     "upload-read": "uploads.answers:read",
     "upload-cancel": "uploads.answers:cancel",
+    "upload-remove": "uploads.answers:remove",
     "field": "fields:field",
     "run": "fields:run",
     "overlay": "overlays:overlay",

@@ -77,7 +77,9 @@ class Source:
         from sslpdl.grid import Grid
 
         if 0 in (archive.sizes["init_time"], archive.sizes["lead_time"]):
-            raise ArchiveError("the archive holds no runs, so there is nothing to show; ingest some files first.")
+            raise ArchiveError(
+                "the archive holds no runs, so there is nothing to show; ingest some files first.", kind="no_runs"
+            )
         self.files = files
         self._mark = files.mark() if files else None
         self._trouble = ""

@@ -79,7 +79,8 @@ def whole_hour(value: float, path: Path) -> int:
     if value != round(value):
         raise ReaderError(
             f"{path} holds a field {value * 60:g} minutes after the start of the run; lead times must be whole hours: "
-            "select hourly fields first."
+            "select hourly fields first.",
+            kind="whole_hours",
         )
     return round(value)
 

@@ -157,7 +157,7 @@ def _where(path: Path) -> Iterator[None]:
     try:
         yield
     except (GridError, ReaderError) as error:
-        raise ReaderError(f"{path}: {error}") from error
+        raise ReaderError(f"{path}: {error}", kind=error.kind) from error
 
 
 @contextmanager
@@ -169,7 +169,8 @@ def _handle(path: Path, position: int, message: bytes) -> Iterator[Any]:
         handle = eccodes.codes_new_from_message(message)
     except eccodes.CodesInternalError as error:
         raise ReaderError(
-            f"{path} is damaged in the message at byte {position} ({error}); copy or download it again."
+            f"{path} is damaged in the message at byte {position} ({error}); copy or download it again.",
+            kind="damaged_file",
         ) from error
     try:
         yield handle
@@ -207,7 +208,9 @@ def _times(handle: Any) -> tuple[np.datetime64, float, float]:
     try:
         moment = datetime(date // 10000, date // 100 % 100, date % 100, time // 100, time % 100)
     except ValueError:
-        raise ReaderError(f"A GRIB message has the impossible date {date} and time {time}.") from None
+        raise ReaderError(
+            f"A GRIB message has the impossible date {date} and time {time}.", kind="damaged_file"
+        ) from None
     return np.datetime64(moment, "s"), start, end
 
 
@@ -215,7 +218,7 @@ def _in_hours(step: str) -> float:
     """Read a step such as ``12`` (hours) or ``90m``."""
     match = re.fullmatch(r"(-?\d+)(\D*)", step)
     if match is None or (match[2] or "h") not in _HOURS:
-        raise ReaderError(f"A GRIB message has the time step {step!r}, which is not understood.")
+        raise ReaderError(f"A GRIB message has the time step {step!r}, which is not understood.", kind="damaged_file")
     return int(match[1]) * _HOURS[match[2] or "h"]
 
 
@@ -226,12 +229,16 @@ def _decoded(handle: Any, path: Path, missing: tuple[float, ...]) -> NDArray[np.
         expected = int(_get(handle, "Ni")) * int(_get(handle, "Nj"))
         try:
             if (count := eccodes.codes_get_size(handle, "values")) != expected:
-                raise ReaderError(f"A message has {count} values on a grid of {expected} points; download it again.")
+                raise ReaderError(
+                    f"A message has {count} values on a grid of {expected} points; download it again.",
+                    kind="damaged_file",
+                )
             eccodes.codes_set(handle, "missingValue", _MISSING)
             flat = eccodes.codes_get_values(handle)
         except eccodes.CodesInternalError as error:
             raise ReaderError(
-                f"The values of a message cannot be decoded ({error}); copy or download the file again."
+                f"The values of a message cannot be decoded ({error}); copy or download the file again.",
+                kind="damaged_file",
             ) from error
     lost = flat == _MISSING
     for code in missing:

@@ -37,7 +37,7 @@ def opened(path: Path) -> Iterator[mmap]:
         If it is empty.
     """
     if path.stat().st_size == 0:
-        raise ReaderError(f"{path} is empty; copy or download it again.")
+        raise ReaderError(f"{path} is empty; copy or download it again.", kind="damaged_file")
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         yield data
 
@@ -56,7 +56,9 @@ def positions(path: Path, data: mmap) -> Iterator[int]:
         yield place
         place += _length(path, data, place)
     if not found:
-        raise ReaderError(f"{path} is not a GRIB file: it begins with {data[:16]!r}; check where it came from.")
+        raise ReaderError(
+            f"{path} is not a GRIB file: it begins with {data[:16]!r}; check where it came from.", kind="not_grib"
+        )
 
 
 def fields_at(path: Path, data: mmap, position: int) -> Iterator[bytes]:
@@ -99,17 +101,22 @@ def _length(path: Path, data: mmap, position: int) -> int:
     """Return the length of a message in bytes, having checked its beginning and its end."""
     head = data[position : position + 16]
     if len(head) < 16:
-        raise ReaderError(f"{path} is cut off within the message at byte {position}; copy or download it again.")
+        raise ReaderError(
+            f"{path} is cut off within the message at byte {position}; copy or download it again.", kind="damaged_file"
+        )
     if head[7] == 2:
         length = int.from_bytes(head[8:16])
     elif head[7] == 1:
         length = _length_1(path, data, position)
     else:
         raise ReaderError(
-            f"{path} has a message of GRIB edition {head[7]} at byte {position}; editions 1 and 2 are read."
+            f"{path} has a message of GRIB edition {head[7]} at byte {position}; editions 1 and 2 are read.",
+            kind="grib_edition",
         )
     if position + length > len(data):
-        raise ReaderError(f"{path} is cut off within the message at byte {position}; copy or download it again.")
+        raise ReaderError(
+            f"{path} is cut off within the message at byte {position}; copy or download it again.", kind="damaged_file"
+        )
     if length < 16 or data[position + length - 4 : position + length] != b"7777":
         raise _damaged(path, position)
     return length
@@ -125,7 +132,10 @@ def _length_1(path: Path, data: mmap, position: int) -> int:
             continue
         length = int.from_bytes(data[place : place + 3])
         if place + length > len(data):
-            raise ReaderError(f"{path} is cut off within the message at byte {position}; copy or download it again.")
+            raise ReaderError(
+                f"{path} is cut off within the message at byte {position}; copy or download it again.",
+                kind="damaged_file",
+            )
         if length < _SHORTEST_1[number] or (number == 2 and not _list_fits(data[place + 3], data[place + 4], length)):
             raise _damaged(path, position)
         place += length
@@ -143,4 +153,6 @@ def _list_fits(count: int, octet: int, length: int) -> bool:
 
 
 def _damaged(path: Path, position: int) -> ReaderError:
-    return ReaderError(f"{path} is damaged in the message at byte {position}; copy or download it again.")
+    return ReaderError(
+        f"{path} is damaged in the message at byte {position}; copy or download it again.", kind="damaged_file"
+    )

@@ -21,12 +21,14 @@ def grid_of(handle: Any, known: dict[str, Grid], name: str) -> Grid:
         if kind not in ("regular_ll", "lambert", "polar_stereographic"):
             raise ReaderError(
                 f"The grid is of type {kind!r}; supported are lambert, polar_stereographic and regular_ll: "
-                "interpolate the file to one of them first."
+                "interpolate the file to one of them first.",
+                kind="grid_type",
             )
         rows, columns, count = (int(get(handle, name)) for name in ("Nj", "Ni", "numberOfDataPoints"))
         if not 0 < rows * columns == count:
             raise ReaderError(
-                f"A message has a grid of {rows} x {columns} with {count} points; copy or download the file again."
+                f"A message has a grid of {rows} x {columns} with {count} points; copy or download the file again.",
+                kind="damaged_file",
             )
         known[key] = _longitude_latitude(handle, name) if kind == "regular_ll" else _projected(handle, kind, name)
     return known[key]
@@ -66,7 +68,7 @@ def _projected(handle: Any, kind: str, name: str) -> Grid:
     try:
         project = pyproj.Proj(projection)
     except pyproj.exceptions.CRSError as error:
-        raise ReaderError(f"A GRIB message has an impossible projection: {error}.") from error
+        raise ReaderError(f"A GRIB message has an impossible projection: {error}.", kind="damaged_file") from error
     x, y = project(
         float(get(handle, "longitudeOfFirstGridPointInDegrees")),
         float(get(handle, "latitudeOfFirstGridPointInDegrees")),

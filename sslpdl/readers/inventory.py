@@ -63,7 +63,8 @@ class Run:
                 raise ReaderError(
                     f"By its header, rain of the run of {stamp(self.init_time)} at +{instant[0]:g} h "
                     f"({self.files[0].name}) covers no period; state the hours that each field covers (--rain-covers, "
-                    "rain_covers)."
+                    "rain_covers).",
+                    kind="covers_needed",
                 )
             return {period: period for period in self.rain}
         counted = sorted(end for _, end in self.rain if end > 0)
@@ -72,7 +73,8 @@ class Run:
             twice = next(end for end in ends if counted.count(end) > 1)
             raise ReaderError(
                 f"The run of {stamp(self.init_time)} holds several rain sums at +{twice:g} h, so one stated window "
-                "cannot be meant for each; leave them out (--rain-covers, rain_covers)."
+                "cannot be meant for each; leave them out (--rain-covers, rain_covers).",
+                kind="covers_needed",
             )
         stated = stated_periods(ends, covers)
         return {period: stated[period[1]] for period in self.rain if period[1] > 0}
@@ -151,7 +153,8 @@ class Inventory:
             held = ", ".join(self.channels) or "no known channel"
             raise ReaderError(
                 f"The files lack {', '.join(absent)}; they hold {held}{beside}: ask for fewer channels, "
-                f"or give a profile that fits (now {self.options.profile.name})."
+                f"or give a profile that fits (now {self.options.profile.name}).",
+                kind="channels_missing",
             )
 
 
@@ -211,7 +214,7 @@ def take_inventory(
                 grids.append(item.grid)
         advance(1)
     if not runs or options is None:
-        raise ReaderError(_nothing(paths, others, skipped))
+        raise ReaderError(_nothing(paths, others, skipped), kind="nothing_known")
     ordered = tuple(runs[time] for time in sorted(runs))
     return Inventory(options, ordered, tuple(grids), frozenset(others), tuple(skipped))
 
@@ -226,7 +229,8 @@ def fields_of(path: Path, options: RunOptions, *, others: set[str] | None = None
         if name and (stated := _name_disagrees(name.groupdict(), item)):
             raise ReaderError(
                 f"{path} says {stated} in its name, but holds {item.channel} of "
-                f"{stamp(item.init_time)} +{item.end:g} h; the file was renamed or is damaged."
+                f"{stamp(item.init_time)} +{item.end:g} h; the file was renamed or is damaged.",
+                kind="wrong_name",
             )
         yield item
 
@@ -246,7 +250,8 @@ def _options(
     if options is not None and options.profile.name != found.name:
         raise ReaderError(
             f"{path} is of profile {found.name}, files before it of {options.profile.name}; make one archive for "
-            "each model."
+            "each model.",
+            kind="two_models",
         )
     return options or RunOptions(found, init_time, covers)
 

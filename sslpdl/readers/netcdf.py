@@ -136,9 +136,11 @@ def _open(path: Path) -> xr.Dataset:
     except ValueError as error:
         # xarray raises it when no installed engine reads the file, and for times that it cannot decode
         hint = "netCDF-4 files need the package h5netcdf" if "engine" in str(error) else str(error).split("\n")[0]
-        raise ReaderError(f"{path} cannot be opened as netCDF: {hint}.") from error
+        raise ReaderError(f"{path} cannot be opened as netCDF: {hint}.", kind="damaged_file") from error
     except (OSError, TypeError, KeyError, IndexError) as error:
-        raise ReaderError(f"{path} is cut off or damaged ({error}); copy or download it again.") from error
+        raise ReaderError(
+            f"{path} is cut off or damaged ({error}); copy or download it again.", kind="damaged_file"
+        ) from error
 
 
 def _coordinate(variable: xr.DataArray, names: tuple[str, ...]) -> xr.DataArray | None:
@@ -152,12 +154,16 @@ def _falls(latitude: xr.DataArray) -> bool:
 def _grid(path: Path, latitude: xr.DataArray, longitude: xr.DataArray, name: str) -> Grid:
     lat, lon = latitude.values.astype(np.float64), longitude.values.astype(np.float64)
     if lat.ndim != 1 or lon.ndim != 1 or lat.size < 2 or lon.size < 2:
-        raise ReaderError(f"{path} is not on a longitude-latitude grid; interpolate it to one first, or give GRIB.")
+        raise ReaderError(
+            f"{path} is not on a longitude-latitude grid; interpolate it to one first, or give GRIB.", kind="grid_type"
+        )
     if _falls(latitude):
         lat = lat[::-1]
     step = [float(f"{(c[-1] - c[0]) / (c.size - 1):.7g}") for c in (lon, lat)]
     if any(np.abs(np.diff(c) - d).max() > 0.01 * abs(d) for c, d in zip((lon, lat), step, strict=True)):
-        raise ReaderError(f"{path} has longitudes or latitudes that are not evenly spaced; interpolate it first.")
+        raise ReaderError(
+            f"{path} has longitudes or latitudes that are not evenly spaced; interpolate it first.", kind="grid_type"
+        )
     try:
         shape = (lat.size, lon.size)
         return named(Grid("native", "+proj=longlat +R=6371229 +no_defs", lon[0], lat[0], step[0], step[1], shape), name)
@@ -171,7 +177,9 @@ def _times(
     """Return the start of the run and the valid times of a variable."""
     valid = _coordinate(variable, _TIME)
     if valid is None or not np.issubdtype(valid.dtype, np.datetime64):
-        raise ReaderError(f"{path} has no time coordinate for {variable.name!r} that follows the CF conventions.")
+        raise ReaderError(
+            f"{path} has no time coordinate for {variable.name!r} that follows the CF conventions.", kind="no_time"
+        )
     reference = next((ds[name].values for name in _REFERENCE if name in ds.variables), None)
     if reference is not None and np.size(reference) == 1:
         start = np.ravel(reference).astype("datetime64[s]")[0]
@@ -180,6 +188,7 @@ def _times(
     else:
         raise ReaderError(
             f"{path} holds valid times but not the start of its run; state it in UTC (--init-time, init_time) or read "
-            "the GRIB files."
+            "the GRIB files.",
+            kind="init_needed",
         )
     return start, np.atleast_1d(valid.values).astype("datetime64[s]")

@@ -106,7 +106,8 @@ def read_run(
         with _forgiving(work, item.path):
             raise ReaderError(
                 f"{item} follows the grid's axes, and {_PARTNER[name]} at +{lead} h is absent, so it cannot be "
-                "turned to east and north; add the file that holds it."
+                "turned to east and north; add the file that holds it.",
+                kind="wind_partner",
             )
     for lead, way in ways.items():
         with _forgiving(work, run.files[0]):
@@ -171,7 +172,9 @@ def _decoded(path: Path, fields: list[Field], options: RunOptions) -> Iterator[t
 def _take(work: _Assembly, item: Field, values: Values, periods: dict[Period, Period]) -> None:
     """Convert one field, and put it where it belongs."""
     if not np.isfinite(values).any():
-        raise ReaderError(f"{item} has no valid value; remove the field, or skip bad input to leave it missing.")
+        raise ReaderError(
+            f"{item} has no valid value; remove the field, or skip bad input to leave it missing.", kind="no_values"
+        )
     if _repeated(work, item, values):
         return
     channel = CHANNELS[item.channel]
@@ -197,7 +200,8 @@ def _repeated(work: _Assembly, item: Field, values: Values) -> bool:
     if digest != known:
         raise ReaderError(
             f"{item} is there twice with different values, first in {first.path}; remove one of them, or skip bad "
-            "input to keep the first."
+            "input to keep the first.",
+            kind="twice",
         )
     return True
 

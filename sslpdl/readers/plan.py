@@ -295,7 +295,8 @@ def _qpe_window(wanted: float | None, target: Target, stored: _Stored | None, ra
         listed = ", ".join(f"{window:g} h" for window in sorted(windows))
         raise ReaderError(
             f"Rain windows differ between lead times ({listed}), so the window of observed rain is open; state it "
-            "(--qpe-window, qpe_window), or ask for one rain window (--rain-window, rain_window)."
+            "(--qpe-window, qpe_window), or ask for one rain window (--rain-window, rain_window).",
+            kind="rain_windows",
         )
     return windows.most_common(1)[0][0]
 

@@ -208,7 +208,8 @@ def profile_of(keys: Keys, *, where: str) -> Profile:
     found = f"profiles {' and '.join(fitting)} both fit" if fitting else "no profile fits"
     raise ReaderError(
         f"The model that made {where} is not recognised ({told}): {found}; name one of {', '.join(PROFILES)}, "
-        "or give a YAML file of your own."
+        "or give a YAML file of your own.",
+        kind="unknown_model",
     )
 
 

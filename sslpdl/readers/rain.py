@@ -101,7 +101,8 @@ def choose_windows(
         if not possible:
             raise ReaderError(
                 f"No run holds rain from which windows of {wanted:g} h can be made; leave the window out to see what "
-                "there is."
+                "there is.",
+                kind="rain_windows",
             )
         return np.full(len(leads), float(wanted))
     overall: Counter[float] = Counter()
@@ -131,14 +132,18 @@ def stated_periods(ends: Sequence[float], covers: Sequence[float] | Mapping[floa
         if len(covers) != len(ends):
             leads = ", ".join(f"+{end:g} h" for end in ends)
             raise ReaderError(
-                f"{len(covers)} rain windows are stated for {len(ends)} lead times ({leads}); give one for each."
+                f"{len(covers)} rain windows are stated for {len(ends)} lead times ({leads}); give one for each.",
+                kind="covers_needed",
             )
         covers = dict(zip(ends, covers, strict=True))
     absent = [end for end in ends if end not in covers]
     if absent:
-        raise ReaderError(f"No rain window is stated for lead time +{absent[0]:g} h; give one for each lead time.")
+        raise ReaderError(
+            f"No rain window is stated for lead time +{absent[0]:g} h; give one for each lead time.",
+            kind="covers_needed",
+        )
     if any(not covers[end] > 0 for end in ends):
-        raise ReaderError("Stated rain windows must be longer than 0 hours.")
+        raise ReaderError("Stated rain windows must be longer than 0 hours.", kind="covers_needed")
     return {end: (end - covers[end], end) for end in ends}
 
 
@@ -172,6 +177,7 @@ def compose(way: Way, sums: Callable[[Period], NDArray[np.float32]], *, what: st
             cause = "is a sum that falls with time, so each field is probably the rain of its own window"
         raise ReaderError(
             f"Rain of {what} (from {periods}) {cause}: {share:.0%} of the cells are below -{FALL} mm; "
-            "state the hours that each rain field covers (--rain-covers, rain_covers) if its header is wrong."
+            "state the hours that each rain field covers (--rain-covers, rain_covers) if its header is wrong.",
+            kind="covers_needed",
         )
     return np.maximum(rain, 0.0).astype(np.float32)

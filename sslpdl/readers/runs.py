@@ -120,7 +120,8 @@ class NwpRuns:
                 other = next(grid for grid in grids if not grid.same_cells(grids[0]))
                 raise ReaderError(
                     f"{self._file_on(grids[0])} is on a grid of {_extent(grids[0])}, {self._file_on(other)} on one of "
-                    f"{_extent(other)}, so there is no native one; name a target grid, or ingest them apart."
+                    f"{_extent(other)}, so there is no native one; name a target grid, or ingest them apart.",
+                    kind="two_grids",
                 )
             return self.native_grid
         for grid in grids:

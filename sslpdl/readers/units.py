@@ -74,7 +74,8 @@ def factor(source: str, target: str, *, what: str) -> tuple[float, float]:
         known = ", ".join(sorted({pair[0] for pair in _CONVERSIONS if pair[1] == want} | {want}))
         raise ReaderError(
             f"{what} has the unit {source!r}, which cannot be converted to {want!r}; known units are {known}: "
-            "state the right one under 'units' in a profile of your own."
+            "state the right one under 'units' in a profile of your own.",
+            kind="units",
         )
     return _CONVERSIONS[have, want]
 

@@ -299,6 +299,21 @@ def test_legend_has_the_edges_of_the_palette(visit: Callable) -> None:
         assert min(overlap) > -0.5, "numbers do not run into one another"
 
 
+def test_numbers_of_narrow_legends_keep_apart(visit: Callable) -> None:
+    page = visit("?panels=nwp,difference,slp,change&drawer=share", width=1280)
+    for name in (*MAPS, "extra"):
+        shown = page.page.locator(f"[data-map={name}] .numbers b:not(.left-out)")
+        boxes = shown.evaluate_all("all => all.map(e => e.getBoundingClientRect()).map(r => [r.left, r.right])")
+        assert len(boxes) >= 3, name
+        assert min(b[0] - a[1] for a, b in itertools.pairwise(boxes)) > 1, f"{name}: one runs into another"
+    texts = page.page.locator("[data-map=extra] .numbers b:not(.left-out)").all_inner_texts()
+    numbers = [float(text.replace("−", "-")) for text in texts]
+    assert numbers == [-number for number in reversed(numbers)], "as many below zero as above"
+    page.page.set_viewport_size({"width": 2400, "height": 1000})
+    page.settle()
+    assert page.page.locator("[data-map=extra] .left-out").count() == 0, "they come back where there is room"
+
+
 def test_nothing_jumps_while_loading(visit: Callable) -> None:
     page = visit(wait=False)
     page.page.wait_for_selector(".card")

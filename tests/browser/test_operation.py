@@ -52,6 +52,9 @@ def test_sign_in_draws_the_maps_and_sign_out_ends_it(guarded: str, visit: Callab
     page.get_by_label("Password").fill("rain")
     page.get_by_role("button").click()
     page.wait_for_selector(".card:not(.waiting) .map canvas")
-    page.goto(f"{guarded}logout")
+    button = page.get_by_role("button", name="Sign out")
+    assert button.get_attribute("title") == "Signed in as kim"
+    button.click()
+    page.wait_for_selector("text=You have signed out.")
     page.goto(guarded)
     assert page.get_by_label("Password").is_visible()

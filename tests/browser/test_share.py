@@ -139,7 +139,7 @@ def move(page: Any) -> None:
 def copied(page: Any) -> str:
     page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.page.locator(".share .copy").click()
-    page.page.locator(".share .said").filter(has_text="copied").wait_for()
+    page.page.locator(".share .copied").filter(has_text="copied").wait_for()
     return str(page.page.evaluate("navigator.clipboard.readText()"))
 
 
@@ -191,7 +191,7 @@ def test_without_a_clipboard_the_link_is_selected(visit: Callable) -> None:
             document.execCommand = () => false; }"""
     )
     page.page.locator(".share .copy").click()
-    said = page.page.locator(".share .said").filter(has_text="press Ctrl+C")
+    said = page.page.locator(".share .copied").filter(has_text="press Ctrl+C")
     said.wait_for()
     field = page.page.locator(".share input")
     start, end, text = field.evaluate("e => [e.selectionStart, e.selectionEnd, e.value]")

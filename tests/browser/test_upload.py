@@ -88,8 +88,8 @@ def bad(folder: Path, files: list[Path]) -> dict[str, tuple[str, str]]:
         "renamed.gb2": ("renamed.gb2: this is no NetCDF or GRIB file.", "NetCDF나 GRIB 파일이 아닙니다."),
         "page.nc": ("page.nc: this is no NetCDF or GRIB file.", "NetCDF나 GRIB 파일이 아닙니다."),
         "large.grib": ("large.grib: the file is larger than 256 MB.", "파일이 256 MB보다 큽니다."),
-        "cut.gb2": ("cut.gb2 is cut off within the message", ""),
-        "half.gb2": ("half.gb2 is", "파일을 읽을 수 없습니다. half.gb2"),
+        "cut.gb2": ("cut.gb2 is cut off within the message", "다시 복사하거나 내려받으십시오. (cut.gb2 is"),
+        "half.gb2": ("half.gb2 is", "파일을 읽을 수 없습니다. 파일이 손상되었거나 끝까지 전송되지 않았습니다."),
         "bomb.nc": ("declares a field that is too large: bomb.nc: t (300000 × 300000)", ""),
         "<img src=x onerror=alert(1)>.nc": ("The files cannot be read.", ""),
     }
@@ -118,6 +118,34 @@ def test_bad_files_are_refused_in_plain_words(
     there.page.wait_for_selector(".made")
     left = [path.name for path in (taking.log.parent / "cache" / "uploads").iterdir()]
     assert all(name.startswith("upload-") for name in left), left
+
+
+def test_an_upload_is_deleted_once_its_visitor_agrees(
+    visit: Callable[..., Visit], taking: Server, files: list[Path]
+) -> None:
+    there = visit("?drawer=data&language=en", url=taking.url)
+    page = choose(there, files[2:])
+    page.wait_for_selector(".made")
+    title = f"{files[2].name} (+1)"
+    card = page.locator(f".entries .entry:has-text('{title}')")
+    card.wait_for()
+    questions: list[str] = []
+
+    def reply(dialog: Any) -> None:
+        questions.append(dialog.message)
+        dialog.accept() if len(questions) > 1 else dialog.dismiss()
+
+    page.on("dialog", reply)
+    delete = page.get_by_role("button", name=f"Delete the upload {title}")
+    delete.click()
+    page.wait_for_timeout(300)
+    assert card.count() == 1, "not yet"
+    delete.click()
+    page.wait_for_selector(f".note:has-text('{title} is deleted.')")
+    assert card.count() == 0
+    assert page.locator(".made").count() == 0
+    assert "for everyone" in questions[1]
+    assert page.get_by_role("button", name="Delete the upload August").count() == 0, "what the server has stays"
 
 
 def test_an_upload_is_cancelled_and_the_page_says_so(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sslpdl.dashboard.page import Session
     from sslpdl.dashboard.uploads.batches import Receiver
 
-__all__ = ["begin", "cancel", "read"]
+__all__ = ["begin", "cancel", "read", "remove"]
 
 _LONGEST_LIST = 200
 _NUMBER = re.compile(r"\d{1,3}(\.\d{1,2})?", re.ASCII)
@@ -51,6 +51,15 @@ def cancel(session: Session, message: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def remove(session: Session, message: dict[str, Any]) -> dict[str, Any]:
+    """Answer the question ``upload-remove``, which has the ``name`` of an upload; or the ``refused`` word why not."""
+    try:
+        _receiver(session).remove(session, str(message.get("name")))
+    except Refused as error:
+        return {"refused": error.problem}
+    return {}
+
+
 def _hours(text: Any) -> list[float] | None:
     """Return the numbers of a list such as ``12, 12, 2``; None for nothing."""
     if text is None or text == "":
@@ -63,5 +72,7 @@ def _hours(text: Any) -> list[float] | None:
 
 def _receiver(session: Session) -> Receiver:
     if session.receiver is None:
-        raise SslpdlError("this server takes no files; its operator can switch that on (docs/operation.md).")
+        raise SslpdlError(
+            "this server takes no files; its operator can switch that on (docs/operation.md).", kind="no_uploads"
+        )
     return session.receiver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sslpdl.dashboard.audience import AUDIENCE
-from sslpdl.dashboard.uploads.limits import INCOMING, MEGABYTE, MOST_FILES, Limits
+from sslpdl.dashboard.uploads.limits import INCOMING, MEGABYTE, MOST_FILES, Limits, discard
 from sslpdl.dashboard.uploads.reading import Refused, read_files
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 4
 _OPEN_SECONDS = 3600.0
 _LONGEST_NAME = 80
+_NAME = re.compile(r"upload-\d{8}-\d{6}-[0-9a-f]{6}\.zarr", re.ASCII)
+_SIGNED = "uploaded_by"
 _KINDS = (
     (b"CDF\x01", ".nc"),
     (b"CDF\x02", ".nc"),
@@ -233,6 +236,39 @@ class Receiver:
                 if not batch.reading:
                     self._drop(batch)
 
+    def removable(self, session: Session, archive: Path) -> bool:
+        """Return whether a visitor may remove an archive: an upload, where people sign in one of the same person."""
+        if archive.parent != self.limits.folder or not _NAME.fullmatch(archive.name) or archive.is_symlink():
+            return False
+        try:
+            return _signed_by(archive) == session.user
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def remove(self, session: Session, name: str) -> None:
+        """Remove an upload for good.
+
+        Parameters
+        ----------
+        session : Session
+            Who asks.
+        name : str
+            As told when it was made.
+
+        Raises
+        ------
+        Refused
+            If there is no such upload of this visitor, or somebody looks at it.
+        """
+        archive = self.limits.folder / f"{name}.zarr"
+        if not self.removable(session, archive):
+            raise Refused("gone")
+        if archive.resolve() in {path.resolve() for path in AUDIENCE.archives()}:
+            raise Refused("used")
+        if not discard(archive):
+            raise Refused("server")
+        log.info("The upload %s is removed by a visitor.", name)
+
     def leave(self, session: Session) -> None:
         """Forget what a visitor who has gone did not finish sending; files that are all here are still read."""
         with self._lock:
@@ -272,13 +308,27 @@ class Receiver:
             order = {"title": batch.title, **stated}
             made, summary = read_files(batch.work, files, self.limits, order, going=going)
             name = f"upload-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+            _sign(made, batch.session.user)
             made.rename(self.limits.folder / f"{name}.zarr")
         except Refused as error:
             if error.problem == "cancelled":
                 return {"state": "cancelled"}
-            return {"state": "failed", "problem": error.problem, "detail": error.detail}
+            why = {"problem": error.problem, "detail": error.detail, "detail_kind": error.detail_kind}
+            return {"state": "failed", **why}
         except Exception:
             log.exception("An upload could not be read.")
             return {"state": "failed", "problem": "server", "detail": ""}
         log.info("An upload became the archive %s.", name)
         return {"state": "done", "archive": name, "title": batch.title, **summary}
+
+
+def _sign(archive: Path, user: str) -> None:
+    """Write into an archive whose it is; empty where nobody signs in."""
+    root = json.loads((archive / "zarr.json").read_text(encoding="utf-8"))
+    root["attributes"][_SIGNED] = user
+    (archive / "zarr.json").write_text(json.dumps(root, ensure_ascii=False), encoding="utf-8")
+
+
+def _signed_by(archive: Path) -> str:
+    root = json.loads((archive / "zarr.json").read_text(encoding="utf-8"))
+    return str(root["attributes"].get(_SIGNED, ""))

@@ -63,7 +63,7 @@ def check_dimensions(path: Path, memory_bytes: int) -> str:
 
 
 def read(order: dict[str, Any]) -> dict[str, Any]:
-    """Read the files of an order into an archive; return ``summary`` or ``problem`` with ``detail``."""
+    """Read the files of an order into an archive; return ``summary``, or ``problem`` with ``detail`` and its kind."""
     from sslpdl.errors import SslpdlError
     from sslpdl.readers import ingest
 
@@ -75,7 +75,8 @@ def read(order: dict[str, Any]) -> dict[str, Any]:
         report = ingest(files, order["out"], resume=False, progress=False, **order["stated"])
     except SslpdlError as error:
         cause = error.__cause__ or error.__context__
-        return {"problem": "memory" if isinstance(cause, MemoryError) else "unreadable", "detail": str(error)}
+        problem = "memory" if isinstance(cause, MemoryError) else "unreadable"
+        return {"problem": problem, "detail": str(error), "detail_kind": error.kind}
     except MemoryError:
         return {"problem": "memory", "detail": ""}
     except Exception:

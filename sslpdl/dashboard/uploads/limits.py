@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sslpdl.dashboard.service import Service
     from sslpdl.dashboard.settings import Settings
 
-__all__ = ["INCOMING", "MEGABYTE", "MOST_FILES", "Limits", "size_of"]
+__all__ = ["INCOMING", "MEGABYTE", "MOST_FILES", "Limits", "discard", "size_of"]
 
 log = logging.getLogger(__name__)
 MEGABYTE = 1_000_000
@@ -110,13 +110,15 @@ class Limits:
                 if age > _A_DAY:
                     shutil.rmtree(path, ignore_errors=True)
             elif age > self.kept_days * _A_DAY and path.resolve() not in used:
-                _remove(path)
+                log.info("The upload %s is removed: it is too old.", path.name)
+                discard(path)
             else:
                 kept.append((age, size_of(path), path))
         total = sum(size for _, size, _ in kept)
         for _, size, path in sorted(kept, reverse=True):
             if total > self.kept_bytes and path.resolve() not in used:
-                _remove(path)
+                log.info("The upload %s is removed: too much is kept.", path.name)
+                discard(path)
                 total -= size
 
     def _inside(self) -> list[Path]:
@@ -138,12 +140,12 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def _remove(path: Path) -> None:
-    log.info("The upload %s is removed: too old, or too much is kept.", path.name)
-    # out of the catalogue at once, whole or not at all
+def discard(path: Path) -> bool:
+    """Remove an archive, out of the catalogue at once and whole; False if that is not possible."""
     hidden = path.with_name(f".{path.name}.old")
     try:
         path.rename(hidden)
     except OSError:
-        return
+        return False
     shutil.rmtree(hidden, ignore_errors=True)
+    return True

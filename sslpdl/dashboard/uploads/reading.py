@@ -35,11 +35,13 @@ class Refused(Exception):  # noqa: N818  (the visitor's mistake, said on the pag
         Why, as a word that the page has a sentence for.
     detail : str
         The sentence of a reader, or what else is worth knowing.
+    detail_kind : str
+        Of the sentence, see `SslpdlError`.
     """
 
-    def __init__(self, problem: str, detail: str = "") -> None:
+    def __init__(self, problem: str, detail: str = "", detail_kind: str = "") -> None:
         super().__init__(f"{problem} {detail}".strip())
-        self.problem, self.detail = problem, detail
+        self.problem, self.detail, self.detail_kind = problem, detail, detail_kind
 
 
 def read_files(
@@ -97,7 +99,8 @@ def read_files(
         _end(child)
     result = _result(work, child.returncode)
     if "problem" in result:
-        raise Refused(str(result["problem"]), _in_their_words(str(result.get("detail", "")), work, files))
+        detail = _in_their_words(str(result.get("detail", "")), work, files)
+        raise Refused(str(result["problem"]), detail, str(result.get("detail_kind", "")))
     result["summary"]["notes"] = [_in_their_words(str(note), work, files) for note in result["summary"]["notes"]]
     return out, result["summary"]
 

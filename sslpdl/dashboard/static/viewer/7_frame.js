@@ -28,6 +28,7 @@ class Header {
         { class: "tools" },
         h("button", { type: "button", class: "language", lang: spoken === "ko" ? "en" : "ko", "aria-label": name, title: name, onclick: actions.otherLanguage }, short),
         this.theme,
+        config.user ? h("button", { type: "button", class: "sign-out", title: words.signedIn(config.user), onclick: () => location.assign("logout") }, words.signOut) : null,
         h("button", { type: "button", class: "icon help", "aria-label": words.help, title: words.help, onclick: actions.help }, "?"),
       ),
     );

@@ -6,6 +6,15 @@ addWords({
     dataHint: "Archives and forecasts on this server",
     shownNow: "Shown now",
     open: "Open",
+    remove: "Delete",
+    removeData: (title) => `Delete the upload ${title}`,
+    removeSure: (title) => `Delete the upload “${title}” for everyone? This cannot be undone.`,
+    removed: (title) => `${title} is deleted.`,
+    removeProblems: {
+      used: "This upload is on somebody's screen; it can be deleted when they have left it.",
+      gone: "This upload is not there any more.",
+      server: "This upload could not be deleted; the server's log says why.",
+    },
     openData: (title, how) => `Open ${title}, ${how}`,
     runCount: (n) => (n === 1 ? "1 run" : `${n} runs`),
     leadSpan: (first, last) => (first === last ? `+${first} h` : `+${first} to +${last} h`),
@@ -34,6 +43,15 @@ addWords({
     dataHint: "이 서버의 자료와 예측",
     shownNow: "표출 중",
     open: "열기",
+    remove: "삭제",
+    removeData: (title) => `올린 자료 ${title} 삭제`,
+    removeSure: (title) => `올린 자료 ‘${title}’을(를) 모든 사용자에게서 삭제할까요? 되돌릴 수 없습니다.`,
+    removed: (title) => `${title} 자료를 삭제했습니다.`,
+    removeProblems: {
+      used: "다른 화면에 표출 중인 자료입니다. 그 화면이 닫힌 뒤에 삭제할 수 있습니다.",
+      gone: "이미 없는 자료입니다.",
+      server: "삭제하지 못했습니다. 이유는 서버 로그에 있습니다.",
+    },
     openData: (title, how) => `${title} 열기, ${how}`,
     runCount: (n) => `초기시각 ${n}개`,
     leadSpan: (first, last) => (first === last ? `선행시간 +${first} h` : `선행시간 +${first} ~ +${last} h`),
@@ -129,6 +147,7 @@ class Catalogue {
     this.viewer = viewer;
     this.list = h("ul", { class: "entries" });
     this.note = h("p", { class: "note", role: "status" });
+    this.removed = () => {};
     this.element = h("div", {}, h("h2", {}, words.dataHint), this.list, this.note);
   }
 
@@ -147,15 +166,30 @@ class Catalogue {
     const how = entry.forecast == null ? words.probabilitiesBy(model) : words.probabilitiesIn(entry.forecast, entry.covered, entry.runs);
     const here = entry.name === shown;
     const open = h("button", { type: "button", class: "plain", "aria-label": words.openData(entry.title, how), onclick: () => this.open(entry.name) }, words.open);
+    const remove = entry.removable && !here
+      ? h("button", { type: "button", class: "plain", "aria-label": words.removeData(entry.title), onclick: () => this.remove(entry) }, words.remove)
+      : null;
     const facts = entry.title == null ? [h("p", {}, words.cannotOpen)] : [
       h("p", {}, `${words.runCount(entry.runs)}  ·  ${period(entry)}`),
       h("p", {}, `${words.leadSpan(...entry.leads)}  ·  ${entry.grid}  ·  ${entry.megabytes} MB`),
       h("p", {}, how),
     ];
     return h("li", { class: here ? "entry here" : "entry" },
-      h("div", { class: "entry-head" }, h("strong", {}, entry.title ?? entry.name), here ? h("span", { class: "here-mark" }, words.shownNow) : open),
+      h("div", { class: "entry-head" }, h("strong", {}, entry.title ?? entry.name), here ? h("span", { class: "here-mark" }, words.shownNow) : h("span", { class: "acts" }, remove, open)),
       entry.synthetic ? h("span", { class: "badge" }, words.synthetic) : null,
       facts);
+  }
+
+  async remove({ name, title }) {
+    if (!confirm(words.removeSure(title))) return;
+    try {
+      const { refused } = await this.viewer.requests.ask("upload-remove", { name });
+      if (!refused) this.removed(name);
+      await this.look();
+      setText(this.note, refused ? (words.removeProblems[refused] ?? words.removeProblems.server) : words.removed(title));
+    } catch (error) {
+      setText(this.note, error.message);
+    }
   }
 
   // Other data are another page: only what is a matter of taste goes along.

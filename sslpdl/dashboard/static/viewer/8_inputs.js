@@ -71,7 +71,7 @@ class InputsPanel {
 
   fillNames(names) {
     const chosen = this.names.value || "rain";
-    this.names.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
+    this.names.replaceChildren(...names.map((name) => h("option", { value: name }, words.inputs[name] ?? words.contentGroups[name] ?? name)));
     if (names.includes(chosen)) this.names.value = chosen;
   }
 

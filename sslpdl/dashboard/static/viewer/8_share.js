@@ -90,7 +90,7 @@ class SharePanel {
   linkPart() {
     const { address, copy, link, linkHint } = this.words;
     this.address = h("input", { type: "text", readonly: true, "aria-label": address, onfocus: () => this.address.select() });
-    this.said = h("p", { class: "said", role: "status" });
+    this.said = h("p", { class: "copied", role: "status" });
     return this.part(link, linkHint, h("div", { class: "row" }, this.address,
       h("button", { type: "button", class: "copy", onclick: () => this.copy() }, copy)), this.said);
   }

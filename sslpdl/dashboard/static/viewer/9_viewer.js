@@ -57,6 +57,8 @@ class Viewer {
     this.look = new Look(this.root, this.cards.flatMap((card) => card.figure ?? []), this.config.covered);
     this.look.repainted = () => this.drawPalette();
     this.cards[0].body.append(this.mapButtons());
+    this.legends = new ResizeObserver((entries) => entries.forEach(({ target }) => thinNumbers(target)));
+    for (const { legend } of this.cards) this.legends.observe(legend);
     this.store.listen((_, changed) => this.draw(changed));
     this.stopListening = listenToKeys(this.actions);
     for (const { element } of [this.header, this.controls]) releaseFocus(element);
@@ -75,6 +77,7 @@ class Viewer {
     clearTimeout(this.addressTimer);
     this.stopListening();
     this.linked.close();
+    this.legends.disconnect();
     this.look.close();
     this.requests.silence();
     for (const part of this.parts) part.close?.();
