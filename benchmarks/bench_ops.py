@@ -57,6 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--spread", type=float, default=1.0, help="standard deviation of the offsets in pixels")
+    parser.add_argument("--networks", nargs="+", metavar="TEXT", help="rows of the part network that hold one of these")
     parser.add_argument("--default-malloc", action="store_true")
     options = parser.parse_args()
     if unknown := sorted(set(options.parts) - set(PARTS)):
@@ -239,13 +240,21 @@ def avx2(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def pytorch_core() -> Iterator[None]:
-    """Let the layers run on InternImage's PyTorch core, and everything around it in PyTorch's own steps."""
-    from sslpdl.ops import module, passes
+def pytorch_steps() -> Iterator[None]:
+    """Let everything around the operator run in PyTorch's own steps."""
+    from sslpdl.ops import passes
     from sslpdl.ops.library import Active
 
-    absent = Active("reference")
-    with mock.patch.object(module, "deform_conv", core_layer), mock.patch.object(passes, "ACTIVE", absent):
+    with linear_route("torch"), mock.patch.object(passes, "ACTIVE", Active("reference")):
+        yield
+
+
+@contextmanager
+def pytorch_core() -> Iterator[None]:
+    """Let the layers run on InternImage's PyTorch core."""
+    from sslpdl.ops import module
+
+    with mock.patch.object(module, "deform_conv", core_layer):
         yield
 
 
@@ -262,21 +271,25 @@ def linear_route(way: str) -> Iterator[None]:
             route.cache_clear()
 
 
-def three_ways(run: Callable[[], object]) -> dict[str, Callable[[], object]]:
-    """Run on the PyTorch core, with our operator, and with oneDNN for the linear layers as well."""
+def ways(run: Callable[[], object]) -> dict[str, Callable[[], object]]:
+    """Run on the PyTorch core, with our operator, with the passes around it, and with oneDNN for linear layers."""
 
     def with_core() -> None:
-        with linear_route("torch"), pytorch_core():
+        with pytorch_steps(), pytorch_core():
+            run()
+
+    def with_operator() -> None:
+        with pytorch_steps():
             run()
 
     def ours(way: str) -> Callable[[], None]:
-        def with_operator() -> None:
+        def with_passes() -> None:
             with linear_route(way):
                 run()
 
-        return with_operator
+        return with_passes
 
-    return {"core": with_core, "operator": ours("torch"), "both": ours("onednn")}
+    return {"core": with_core, "operator": with_operator, "passes": ours("torch"), "onednn": ours("onednn")}
 
 
 def network(options: argparse.Namespace) -> None:
@@ -285,16 +298,18 @@ def network(options: argparse.Namespace) -> None:
 
     print(f"\nRoute of linear layers found by the probe: {route()}")
     head(
-        "Networks: milliseconds on the PyTorch core / with our operator / and oneDNN in all linear layers",
-        "", "core", "operator", "ratio", "operator + oneDNN", "ratio",
+        "Networks: milliseconds on the PyTorch core / with our operator / and passes around it / and oneDNN",
+        "", "core", "operator", "ratio", "+ passes", "ratio", "+ oneDNN", "ratio",
     )  # fmt: skip
     for threads in options.threads:
         torch.set_num_threads(threads)
         for name, run in network_runs(models):
-            ms = medians(three_ways(run), repeats=max(3, options.repeats // 2), least=0.0)
-            figures = [f"{ms['core'] / ms[way]:.2f}" for way in ("operator", "both")]
-            cells = f"{ms['core']:.0f}", f"{ms['operator']:.0f}", figures[0], f"{ms['both']:.0f}", figures[1]
-            row(f"{name}, {threads} thread{'s' * (threads > 1)}", *cells)
+            name = f"{name}, {threads} thread{'s' * (threads > 1)}"
+            if options.networks and not any(part in name for part in options.networks):
+                continue
+            ms = medians(ways(run), repeats=max(3, options.repeats // 2), least=0.0)
+            cells = [(f"{ms[way]:.0f}", f"{ms['core'] / ms[way]:.2f}") for way in list(ms)[1:]]
+            row(name, f"{ms['core']:.0f}", *(cell for pair in cells for cell in pair))
 
 
 def network_runs(models: object) -> Iterator[tuple[str, Callable[[], object]]]:

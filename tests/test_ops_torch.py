@@ -92,12 +92,16 @@ def test_mixed_types_are_computed_in_single(dtype):
 
 
 @needs_kernel
-def test_autocast_of_the_bare_operator_computes_in_single():
-    tensors = inputs((1, 6, 5), 2, 16, dtype=torch.bfloat16)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_autocast_of_the_bare_operator_keeps_the_widest_type_and_computes_in_single(compiled):
+    value, offset, modulation = inputs((1, 6, 5), 2, 16, dtype=torch.bfloat16)
     arguments = (2, (3, 3), (1, 1), (1, 1), (1, 1), 1.0, False, False)
+    operator = torch.ops.sslpdl.deform_conv.default
+    run = torch.compile(operator, fullgraph=True, backend="aot_eager") if compiled else operator
+    single = operator(value.float(), offset.float(), modulation.float(), *arguments)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        result = torch.ops.sslpdl.deform_conv(*tensors, *arguments)
-    assert result.dtype == torch.float32
+        assert torch.equal(run(value, offset, modulation, *arguments), single.bfloat16())
+        assert torch.equal(run(value, offset.float(), modulation, *arguments), single)
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ def deform_conv(
     ``torch.use_deterministic_algorithms`` asks for the same bits every time; then an infinite gradient becomes NaN
     there.
 
-    float16 and bfloat16 are stored as such and computed in float32. If the three tensors differ in type, on a GPU also
-    under autocast, the widest counts.
+    float16 and bfloat16 are stored as such and computed in float32. If the three tensors differ in type, also under
+    autocast, the widest counts.
 
     Parameters
     ----------

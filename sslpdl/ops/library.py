@@ -95,30 +95,34 @@ def _load(library: Callable[[], Path]) -> Path:
     return path
 
 
-# registrations last as long as this object
-_AUTOCAST = torch.library.Library("sslpdl", "IMPL", "AutocastCUDA")  # type: ignore[no-untyped-call]
+# registrations last as long as these objects
+_AUTOCAST = {
+    key: torch.library.Library("sslpdl", "IMPL", key)  # type: ignore[no-untyped-call]
+    for key in ("AutocastCPU", "AutocastCUDA")
+}
 
 
 def _register() -> None:
     for operator, shapes in (("deform_conv", _result_shape), ("deform_conv_backward", _gradient_shapes)):
         torch.library.register_fake(f"sslpdl::{operator}", shapes)
-        torch.library.register_autocast(f"sslpdl::{operator}", "cpu", torch.float32)
-        promoted = _in_widest_type(getattr(torch.ops.sslpdl, operator).default)
-        _AUTOCAST.impl(operator, promoted)  # type: ignore[no-untyped-call]
+        for key, registered in _AUTOCAST.items():
+            promoted = _in_widest_type(getattr(torch.ops.sslpdl, operator).default, key)
+            registered.impl(operator, promoted)  # type: ignore[no-untyped-call]
     torch.library.register_autograd("sslpdl::deform_conv", _backward, setup_context=_remember)
     torch.library.register_vmap("sslpdl::deform_conv", _batched)
 
 
-def _in_widest_type(operator: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what CUDA autocast calls: half precision stays, since its arithmetic is float32 in the kernel.
+def _in_widest_type(operator: Callable[..., Any], key: str) -> Callable[..., Any]:
+    """Return what autocast calls: half precision stays, since its arithmetic is float32 in the kernel.
 
     Where the types differ nothing is narrowed; that is autocast's rule for functions of several tensors.
     """
+    excluded = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
 
     def promoted(*arguments: Any) -> Any:
         types = [argument.dtype for argument in arguments if isinstance(argument, Tensor)]
         widest = reduce(torch.promote_types, types)
-        with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCUDA)):
+        with torch._C._ExcludeDispatchKeyGuard(excluded):
             return operator(*(item.to(widest) if isinstance(item, Tensor) else item for item in arguments))
 
     return promoted
