@@ -193,7 +193,7 @@ def names(source: Source) -> set[str]:
     return inputs | {f"{kind}:{hours}" for kind in kinds for hours in WINDOWS}
 
 
-@lru_cache(maxsize=48)
+@lru_cache(maxsize=96)
 def _packed(source: Source, _generation: int, index: int, name: str) -> tuple[bytes, ...]:
     """Return one stream per lead time; those of a process are shared by all its sessions, until more data come."""
     code, edges = (RAIN_CODE, RAIN_EDGES) if ":" in name else (_code(name), input_palette(name).edges)
