@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import urllib.request
@@ -17,7 +18,7 @@ from sslpdl.dashboard.figures import INK
 from sslpdl.data import lines, stations
 from sslpdl.forecast import EXCEEDANCE
 from sslpdl.grid import KOREA_5KM
-from sslpdl.plots.palettes import PALETTES, PROBABILITY, RAIN, Palette
+from sslpdl.plots.palettes import MISSING, PALETTES, PROBABILITY, RAIN, Palette
 
 GRID = KOREA_5KM
 RUN = "2022-08-08T00:00"
@@ -84,14 +85,17 @@ def test_the_cell_of_a_city_lies_where_the_city_is(visit: Callable, case: tuple,
         assert (screen[j, i] == 255).all(), f"east of {place} on {name}"
 
 
-def read_back(page: object, shown: dict[str, np.ndarray], rain: Palette = RAIN) -> dict[str, int]:
+def read_back(
+    page: object, shown: dict[str, np.ndarray], rain: Palette = RAIN, missing: str = MISSING
+) -> dict[str, int]:
     """Number of cells of each map whose pixel has not the colour of their class."""
     screen = page.screen()  # type: ignore[attr-defined]
     x, y = np.meshgrid(GRID.x, GRID.y)
     wrong = {}
     for name in MAPS:
         i, j = page.pixel_of(name, x, y)  # type: ignore[attr-defined]
-        expected = colours_of(shown[name], PROBABILITY if name == PROB else rain)
+        palette = dataclasses.replace(PROBABILITY if name == PROB else rain, bad=missing)
+        expected = colours_of(shown[name], palette)
         wrong[name] = int((screen[j, i] != expected).any(axis=-1).sum())
     return wrong
 

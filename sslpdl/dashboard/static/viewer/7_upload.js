@@ -80,7 +80,7 @@ addWords({
         init: () => "초기시각이 날짜와 시각이 아닙니다.",
         covers: () => "누적 시간이 숫자 목록이 아닙니다.",
         dimensions: (what) => `파일이 선언한 격자가 너무 큽니다: ${what}`,
-        unreadable: (why, kind) => `파일을 읽을 수 없습니다. ${problemText({ problem: why, problem_kind: kind })}`,
+        unreadable: (why) => `파일을 읽을 수 없습니다. ${why}`,
         damaged: () => "파일을 읽을 수 없습니다. 파일이 손상되었거나 여기서 아는 예보 자료가 아닙니다.",
         memory: () => "파일의 격자를 읽기에 서버가 허용한 메모리가 모자랍니다.",
         time: () => "파일을 읽는 데 너무 오래 걸렸습니다. 나누어 올리세요.",
@@ -269,7 +269,8 @@ class UploadPart {
     if (state.phase === "done") return word.done(state.title);
     if (state.phase === "cancelled") return word.cancelled;
     if (state.phase !== "failed") return "";
-    const text = (word.problems[state.problem] ?? word.problems.server)(state.detail ?? "", state.detail_kind);
+    const why = problemText({ problem: state.detail, problem_kind: state.detail_kind });
+    const text = (word.problems[state.problem] ?? word.problems.server)(why);
     return state.name ? word.from(state.name, text) : text;
   }
 
