@@ -150,10 +150,9 @@ class DCNv3(nn.Module):
         convolution, normalise, activation = self.dw_conv
         assert isinstance(convolution, nn.Conv2d)
         assert isinstance(normalise, nn.Sequential)
-        norm, usual = normalise[-1], convolution.kernel_size == (3, 3) and isinstance(activation, nn.GELU)
-        if not (usual and isinstance(norm, nn.LayerNorm) and self.channels % 16 == 0):
-            return self.dw_conv(input.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
-        if passes.suits(input, convolution.weight, norm.weight):
+        norm = normalise[-1]
+        usual = self.channels % 16 == 0 and convolution.kernel_size == (3, 3) and isinstance(activation, nn.GELU)
+        if usual and isinstance(norm, nn.LayerNorm) and passes.suits(input, convolution.weight, norm.weight):
             return passes.depthwise_norm_gelu(input, convolution, norm)
         return self.dw_conv(input.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
 
