@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sslpdl.dashboard.audience import AUDIENCE
 from sslpdl.dashboard.uploads.limits import INCOMING, MEGABYTE, MOST_FILES, Limits, discard
 from sslpdl.dashboard.uploads.reading import Refused, read_files
+from sslpdl.files import write_json_atomic
 
 if TYPE_CHECKING:
     from sslpdl.dashboard.page import Session
@@ -326,7 +327,7 @@ def _sign(archive: Path, user: str) -> None:
     """Write into an archive whose it is; empty where nobody signs in."""
     root = json.loads((archive / "zarr.json").read_text(encoding="utf-8"))
     root["attributes"][_SIGNED] = user
-    (archive / "zarr.json").write_text(json.dumps(root, ensure_ascii=False), encoding="utf-8")
+    write_json_atomic(archive / "zarr.json", root)
 
 
 def _signed_by(archive: Path) -> str:
