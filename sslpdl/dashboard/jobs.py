@@ -66,7 +66,7 @@ class Job:
         going = self.state == "running" and rate > 0
         return {
             "number": self.number,
-            "title": self.source.describe()["title"],
+            "title": self.source.title,
             "state": self.state,
             "done": self.done,
             "total": self.total,

@@ -65,7 +65,7 @@ def create(settings: Settings, receiver: Receiver | None = None) -> pn.template.
     except SslpdlError as error:
         log.error("%s", error)
         return _explain(error)
-    template = _template("page.html", heading=source.describe()["title"])
+    template = _template("page.html", heading=source.title)
     template.add_panel("viewer", session.viewer)
     return template
 

@@ -251,12 +251,17 @@ class Source:
         held = {str(np.datetime_as_string(time, unit="m")) for time in archive["init_time"].values}
         return same and held.issuperset(self.init_times) and probabilities.thresholds == self.probabilities.thresholds
 
+    @property
+    def title(self) -> str:
+        """What the archive calls itself."""
+        return str(self.archive.attrs.get("title", "")) or "Rain forecast"
+
     def describe(self) -> dict[str, Any]:
         """Return what does not change from run to run, for the browser."""
         attrs = self.archive.attrs
         window = attrs.get("qpe_window")
         return {
-            "title": str(attrs.get("title", "")) or "Rain forecast",
+            "title": self.title,
             "source": str(attrs.get("source", "")),
             "nwp": str(attrs.get("nwp", "NWP")),
             "synthetic": str(attrs.get("synthetic", "false")).lower() == "true",
