@@ -82,7 +82,7 @@ def configuration(source: Source, grid: Grid, geography: Basemap) -> dict[str, A
         "land": list(geography.land),
         "fine_coast": list(geography.lines["coastline-fine"]),
         "tables": geography.tables,
-        "grid": _grid_words(grid),
+        "spacing": _spacing(grid),
         "covered": geography.covered,
         "projection": grid.proj4,
         "known_places": known_places(grid),
@@ -195,10 +195,9 @@ def _pane(plot: Any) -> Any:
     return pn.pane.Bokeh(plot, sizing_mode="stretch_both", theme=None)
 
 
-def _grid_words(grid: Grid) -> str:
-    rows, columns = grid.shape
+def _spacing(grid: Grid) -> str:
     unit, scale = ("°", 1.0) if grid.geographic else (" km", 1e-3)
-    return f"{rows} × {columns} cells of {grid.dx * scale:g}{unit}"
+    return f"{grid.dx * scale:g}{unit}"
 
 
 def _template(name: str, **variables: str) -> pn.template.Template:

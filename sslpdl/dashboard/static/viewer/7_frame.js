@@ -70,8 +70,8 @@ function helpDialog() {
 
 function footer(config) {
   const note = h("p", { class: "window" });
-  const sources = [config.source, config.model, config.grid, config.pooling > 1 ? words.pooled(config.pooling) : null,
-    config.covered ? null : words.noCoastline];
+  const sources = [config.source, config.model, words.grid(config.rows, config.columns, config.spacing),
+    config.pooling > 1 ? words.pooled(config.pooling) : null, config.covered ? null : words.noCoastline];
   const keys = words.keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), what));
   const element = h(
     "footer",
