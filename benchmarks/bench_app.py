@@ -57,6 +57,24 @@ for (const key of keys) {
 }
 return times; }"""
 )
+# each field comes from the server when a map shows it for the first time
+_FIELDS = ("slp", "t_850", "rh_850", "u_850", "gph_500", "t_2m", "rh_500", "v_850", "t_500")
+_CONTENT = (
+    "async ([select, values]) => {"
+    + _COMMON
+    + """const times = [];
+for (const value of values) {
+    const before = picture();
+    await pause(60);
+    const start = performance.now();
+    select.value = value;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+    do await frame(); while (picture() === before && performance.now() - start < 3000);
+    await frame();
+    times.push(performance.now() - start);
+}
+return times; }"""
+)
 _PLAY = (
     "async (seconds) => {"
     + _COMMON
@@ -131,6 +149,11 @@ def page_rows(browser: Any, server: Served) -> Iterator[Row]:
     page.evaluate(_KEYS, ["Home", *["ArrowRight"] * 11])
     times = page.evaluate(_KEYS, ["ArrowUp", "ArrowUp", "ArrowDown", "ArrowDown"] * 5)
     yield "change of threshold, to pixels", _milliseconds(times), "150 ms"
+    select = page.locator("[data-map=nwp] select").element_handle()
+    times = page.evaluate(_CONTENT, [select, list(_FIELDS)])
+    yield "change of what a map shows, to pixels", _milliseconds(times), "150 ms"
+    times = page.evaluate(_CONTENT, [select, list(_FIELDS)])
+    yield "the same, fields that were shown before", _milliseconds(times), "150 ms"
     yield from _point_row(page)
     page.close()
 

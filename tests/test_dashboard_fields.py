@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from sslpdl.archive import ArchiveWriter, open_archive
 from sslpdl.dashboard import fields
 from sslpdl.dashboard.probabilities import NoForecast
-from sslpdl.dashboard.requests import answer
+from sslpdl.dashboard.requests import answer, submit
 from sslpdl.dashboard.source import Source
 from sslpdl.grid import KOREA_5KM
 from sslpdl.plots.palettes import RAIN
@@ -102,6 +103,16 @@ def test_two_sessions_share_the_same_bytes(session: Any) -> None:
     other = SimpleNamespace(source=session.source)
     first, second = (fields.field(who, {"run": RUN, "name": "slp"})["blocks"] for who in (session, other))
     assert all(a is b for a, b in zip(first, second, strict=True))
+
+
+def test_lead_times_travel_as_one_piece(session: Any) -> None:
+    message = {"kind": "field", "id": 7, "run": RUN, "name": "nwp:3"}
+    replies: Queue[dict[str, Any]] = Queue()
+    submit(SimpleNamespace(source=session.source, tell=replies.put), message)  # type: ignore[arg-type]
+    reply = replies.get(timeout=60)
+    blocks = fields.field(session, message)["blocks"]
+    assert 0 in reply["answer"]["sizes"], "a sum with a missing hour has no block"
+    assert reply == {"id": 7, "answer": {"blocks": b"".join(blocks), "sizes": [len(block) for block in blocks]}}
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,15 @@ class Requests {
     const waiting = this.open.get(message.id);
     this.open.delete(message.id);
     if (message.problem) waiting?.reject(new Error(problemText(message)));
-    else waiting?.resolve(message.answer);
+    else waiting?.resolve(apart(message.answer));
   }
+}
+
+// An answer with its blocks one by one again; they travel as one piece.
+function apart(answer) {
+  if (!answer?.sizes) return answer;
+  const { blocks, sizes, ...rest } = answer;
+  const whole = ArrayBuffer.isView(blocks) ? new Uint8Array(blocks.buffer, blocks.byteOffset, blocks.byteLength) : new Uint8Array(blocks);
+  let end = 0;
+  return { ...rest, blocks: sizes.map((size) => whole.subarray(end, (end += size))) };
 }
