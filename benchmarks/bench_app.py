@@ -42,38 +42,26 @@ const picture = () => { let h = 0; for (const c of canvases) for (const at of [0
 const frame = () => new Promise(requestAnimationFrame);
 const pause = (ms) => new Promise((r) => setTimeout(r, ms));
 """
-_KEYS = (
-    "async (keys) => {"
-    + _COMMON
-    + """const times = [];
-for (const key of keys) {
-    const before = picture();
-    await pause(60);
-    const start = performance.now();
-    document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-    do await frame(); while (picture() === before && performance.now() - start < 3000);
-    await frame();
-    times.push(performance.now() - start);
-}
-return times; }"""
-)
+
+
+def _timed(arguments: str, values: str, act: str) -> str:
+    """Return a script that acts with each value and says after how many milliseconds a frame had another picture."""
+    return (
+        f"async ({arguments}) => {{{_COMMON} const times = []; for (const value of {values}) {{"
+        "const before = picture(); await pause(60); const start = performance.now();"
+        f"{act}"
+        "do await frame(); while (picture() === before && performance.now() - start < 3000);"
+        "await frame(); times.push(performance.now() - start); } return times; }"
+    )
+
+
+_KEYS = _timed("keys", "keys", 'document.dispatchEvent(new KeyboardEvent("keydown", { key: value, bubbles: true }));')
 # each field comes from the server when a map shows it for the first time
 _FIELDS = ("slp", "t_850", "rh_850", "u_850", "gph_500", "t_2m", "rh_500", "v_850", "t_500")
-_CONTENT = (
-    "async ([select, values]) => {"
-    + _COMMON
-    + """const times = [];
-for (const value of values) {
-    const before = picture();
-    await pause(60);
-    const start = performance.now();
-    select.value = value;
-    select.dispatchEvent(new Event("change", { bubbles: true }));
-    do await frame(); while (picture() === before && performance.now() - start < 3000);
-    await frame();
-    times.push(performance.now() - start);
-}
-return times; }"""
+_CONTENT = _timed(
+    "[select, values]",
+    "values",
+    'select.value = value; select.dispatchEvent(new Event("change", { bubbles: true }));',
 )
 _PLAY = (
     "async (seconds) => {"

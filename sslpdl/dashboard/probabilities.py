@@ -282,7 +282,7 @@ def decision_of(probabilities: Probabilities) -> dict[float, float]:
         elif isinstance(probabilities, ComputedForecast):
             import yaml
 
-            # every visitor waits for this: the parser in C takes a tenth of the time
+            # every visitor waits for this: the parser in C takes an eighth of the time
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
             text = (probabilities.model / "config.yaml").read_text(encoding="utf-8")
             table = yaml.load(text, Loader=loader).get("decision")
