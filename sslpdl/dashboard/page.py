@@ -196,7 +196,7 @@ def _pane(plot: Any) -> Any:
 
 
 def _spacing(grid: Grid) -> str:
-    unit, scale = ("°", 1.0) if grid.geographic else (" km", 1e-3)
+    unit, scale = ("°", 1.0) if grid.geographic else ("\u00a0km", 1e-3)
     return f"{grid.dx * scale:g}{unit}"
 
 
